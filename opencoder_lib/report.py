@@ -1,0 +1,172 @@
+"""Small pieces of HTML for chapters and pages: tables, documents, verdicts. Everything shown is escaped.
+
+Documents are data: whatever a file contains, it reaches a page as text, never as markup.
+"""
+
+from dataclasses import asdict, dataclass
+from html import escape
+from typing import Any
+
+import polars as pl
+
+from opencoder_lib import MB
+from opencoder_lib.errors import ConfigError
+from opencoder_lib.paper import fact, format_value
+
+OUTCOMES = ("reproduced", "direction only", "not comparable at this size", "not reproduced")
+PERMISSIVE = (
+    "MIT",
+    "MIT-0",
+    "BSD",
+    "0BSD",
+    "Apache-2.0",
+    "ISC",
+    "Zlib",
+    "PSF-2.0",
+    "Unlicense",
+    "CC0-1.0",
+    "HPND",
+    "BSL-1.0",
+)
+# A control character is shown as its Unicode picture; tabs and line ends keep their meaning.
+CONTROL_PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n"}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One reported number beside this run's, with what may be concluded and why."""
+
+    key: str
+    what: str
+    reported: Any
+    measured: Any
+    unit: str
+    section: str
+    status: str
+    outcome: str
+    because: str
+    seeds: int = 1
+
+
+def claim(
+    key: str,
+    measured: float | int,
+    because: str,
+    *,
+    tolerance: float | None = None,
+    same_direction: bool | None = None,
+    comparable: bool = True,
+    seeds: int = 1,
+) -> Claim:
+    """Set the run's `measured` value beside the paper's number `key` and judge it.
+
+    tolerance: relative difference within which the number counts as reproduced. same_direction: whether the run
+    points where the paper does. comparable=False says that this size or input cannot speak to the number; `because`
+    then says why. `seeds` is the number of independent runs behind `measured`.
+    """
+    reported = fact(key)
+    if not because:
+        raise ConfigError(f"A verdict on {key} needs a reason: what did this run show, and what can it not show?")
+    number = isinstance(reported.value, (int, float)) and isinstance(measured, (int, float))
+    if not comparable:
+        outcome = OUTCOMES[2]
+    elif tolerance is not None and number and abs(measured - reported.value) <= tolerance * abs(reported.value):
+        outcome = OUTCOMES[0]
+    elif same_direction:
+        outcome = OUTCOMES[1]
+    else:
+        outcome = OUTCOMES[3]
+    return Claim(
+        key,
+        reported.what,
+        reported.value,
+        measured,
+        reported.unit,
+        reported.section,
+        reported.status,
+        outcome,
+        because,
+        seeds,
+    )
+
+
+def claims_table(claims: list[Claim]) -> str:
+    """The verdict table: reported, measured, outcome, why."""
+    rows = [
+        {
+            "quantity": item.what,
+            "paper": f"{format_value(item.reported, item.unit)} (section {item.section}, {item.status})",
+            "this run": format_value(item.measured, item.unit) + (f" (n = {item.seeds})" if item.seeds > 1 else ""),
+            "verdict": item.outcome,
+            "because": item.because,
+        }
+        for item in claims
+    ]
+    return html_table(pl.DataFrame(rows))
+
+
+def claims_as_dicts(claims: list[Claim]) -> list[dict]:
+    """Plain data for storing."""
+    return [asdict(item) for item in claims]
+
+
+def format_cell(name: str, value: Any) -> str:
+    """A table cell in words: columns named frac_* as percent, *bytes* as MB, integers with separators."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (int, float)):
+        if name.startswith("frac_"):
+            return f"{100 * value:.1f} %"
+        if "bytes" in name:
+            return f"{value / MB:,.2f} MB"
+        return f"{value:,}" if isinstance(value, int) else f"{value:,.3g}"
+    if isinstance(value, (list, tuple, pl.Series)):
+        return ", ".join(map(str, value))
+    return str(value)
+
+
+def html_table(frame: pl.DataFrame, caption: str = "") -> str:
+    """An accessible HTML table of a frame, every cell escaped; numbers are right-aligned."""
+    numeric = {name for name, dtype in frame.schema.items() if dtype.is_numeric()}
+    kind = {name: ' class="number"' if name in numeric else "" for name in frame.columns}
+    head = "".join(
+        f'<th scope="col"{kind[name]}>{escape(name.removeprefix("frac_").replace("_", " "))}</th>'
+        for name in frame.columns
+    )
+    body = "".join(
+        "<tr>"
+        + "".join(f"<td{kind[name]}>{escape(format_cell(name, row[name]))}</td>" for name in frame.columns)
+        + "</tr>"
+        for row in frame.iter_rows(named=True)
+    )
+    title = f"<caption>{escape(caption)}</caption>" if caption else ""
+    return (
+        f'<div class="cookbook-table"><table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    )
+
+
+def may_quote(license_name: str | None) -> bool:
+    """Whether excerpts under this licence may be shown: permissive licences only."""
+    return bool(license_name) and license_name.startswith(PERMISSIVE)
+
+
+def document(row: dict, note: str = "", max_lines: int = 16, max_width: int = 120) -> str:
+    """A real document with its repository and licence; the text only where the licence permits quoting.
+
+    row: a row of a file frame, as from `iter_rows(named=True)`. Long texts are cut and say so.
+    """
+    origin = escape(f"{row.get('repo') or row['origin']} · {row['path']} · {row.get('license') or 'no licence known'}")
+    why = f"<div>{escape(note)}</div>" if note else ""
+    if row["origin"] != "planted" and not may_quote(row.get("license")):
+        shown = "(text not shown: the licence is not a permissive one)"
+    elif row.get("text") is None:
+        shown = "(no text: the file could not be decoded)"
+    else:
+        lines = row["text"].splitlines()
+        shown = "\n".join(line if len(line) <= max_width else line[:max_width] + " …" for line in lines[:max_lines])
+        if len(lines) > max_lines:
+            shown += f"\n… {len(lines) - max_lines:,} more lines"
+    text = f'<pre tabindex="0">{escape(shown.translate(CONTROL_PICTURES))}</pre>'
+    return f'<figure class="cookbook-document"><figcaption>{origin}{why}</figcaption>{text}</figure>'
