@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 import polars as pl
 
 from opencoder_lib.errors import SchemaError, did_you_mean
+from opencoder_lib.seeds import hash_share
 
 CATEGORIES = ("code", "data", "text", "excluded", "unknown")
 ORIGINS = ("installed", "planted", "folder", "git", "hub", "web", "synthetic")
@@ -111,6 +112,15 @@ def check(files: pl.DataFrame) -> pl.DataFrame:
 def remaining(files: pl.DataFrame) -> pl.DataFrame:
     """The rows that no stage has removed."""
     return files.filter(pl.col("removed_by").is_null())
+
+
+def in_hash_order(files: pl.DataFrame, key: str) -> pl.DataFrame:
+    """The rows in an order that depends on `key` and their ids alone: the first n are a sample of n.
+
+    Sorting whatever subset reaches a chapter gives the same relative order, so samples of nested corpora are nested.
+    """
+    place = pl.Series([hash_share(key, name) for name in files["doc_id"]], dtype=pl.Float64)
+    return files.with_columns(_place=place).sort("_place", "doc_id").drop("_place")
 
 
 def mark_removed(files: pl.DataFrame, hits: pl.DataFrame) -> pl.DataFrame:

@@ -4,6 +4,7 @@ Documents are data: whatever a file contains, it reaches a page as text, never a
 """
 
 from dataclasses import asdict, dataclass
+from difflib import unified_diff
 from html import escape
 from typing import Any
 
@@ -137,7 +138,7 @@ def html_table(frame: pl.DataFrame, caption: str = "") -> str:
     )
     body = "".join(
         "<tr>"
-        + "".join(f"<td{kind[name]}>{escape(format_cell(name, row[name]))}</td>" for name in frame.columns)
+        + "".join(f"<td{kind[name]}>{_marked(format_cell(name, row[name]))}</td>" for name in frame.columns)
         + "</tr>"
         for row in frame.iter_rows(named=True)
     )
@@ -145,6 +146,13 @@ def html_table(frame: pl.DataFrame, caption: str = "") -> str:
     return (
         f'<div class="cookbook-table"><table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
     )
+
+
+def _marked(text: str) -> str:
+    # The style sheet sets a coloured bar beside a verdict; the word itself carries the meaning.
+    if text in OUTCOMES:
+        return f'<span class="verdict verdict-{text.replace(" ", "-")}">{text}</span>'
+    return escape(text)
 
 
 def may_quote(license_name: str | None) -> bool:
@@ -170,3 +178,39 @@ def document(row: dict, note: str = "", max_lines: int = 16, max_width: int = 12
             shown += f"\n… {len(lines) - max_lines:,} more lines"
     text = f'<pre tabindex="0">{escape(shown.translate(CONTROL_PICTURES))}</pre>'
     return f'<figure class="cookbook-document"><figcaption>{origin}{why}</figcaption>{text}</figure>'
+
+
+def changes(row: dict, note: str = "", max_lines: int = 24, max_width: int = 120) -> str:
+    """A removed document beside the one kept in its place, as the lines that differ (- removed, + kept).
+
+    row: a row of `refine.clusters.beside_survivor`, as from `iter_rows(named=True)`. The texts are shown only where
+    both licences permit quoting; long lines and long differences are cut and say so.
+    """
+    places = [f"{row.get('repo') or row['origin']} · {row['path']} · {row.get('license') or 'no licence known'}"]
+    places.append(
+        f"{row.get('kept_repo') or row['kept_origin']} · {row['kept_path']} · "
+        f"{row.get('kept_license') or 'no licence known'}"
+    )
+    quotable = [row["origin"] == "planted" or may_quote(row.get("license"))]
+    quotable.append(row["kept_origin"] == "planted" or may_quote(row.get("kept_license")))
+    shown = _difference(row["text"], row["kept_text"], max_lines, max_width)
+    if not all(quotable):
+        shown = "(text not shown: a licence is not a permissive one)"
+    caption = f"removed: {escape(places[0])}<br>kept: {escape(places[1])}"
+    why = f"<div>{escape(note)}</div>" if note else ""
+    text = f'<pre tabindex="0">{escape(shown.translate(CONTROL_PICTURES))}</pre>'
+    return f'<figure class="cookbook-document"><figcaption>{caption}{why}</figcaption>{text}</figure>'
+
+
+def _difference(removed: str, kept: str, max_lines: int, max_width: int) -> str:
+    old, new = removed.splitlines(), kept.splitlines()
+    if max(len(old), len(new)) > 5_000:
+        # difflib compares in a time that can grow with the square of the lines.
+        return f"({len(old):,} and {len(new):,} lines: too long to compare here)"
+    lines = list(unified_diff(old, new, lineterm="", n=1))[2:]
+    if not lines:
+        return "(the lines are equal; only line ends or blank space at the end differ)"
+    shown = [line if len(line) <= max_width else line[:max_width] + " …" for line in lines[:max_lines]]
+    if len(lines) > max_lines:
+        shown.append(f"… {len(lines) - max_lines:,} more lines of difference")
+    return "\n".join(shown)

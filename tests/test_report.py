@@ -41,6 +41,12 @@ def test_table_escapes_names_and_cells():
     assert "<caption>&lt;b&gt;</caption>" in shown
 
 
+def test_table_marks_verdict_words_and_nothing_else():
+    shown = html_table(pl.DataFrame({"verdict": ["direction only", "<b>direction only"]}))
+    assert '<span class="verdict verdict-direction-only">direction only</span>' in shown
+    assert "&lt;b&gt;direction only" in shown
+
+
 @pytest.mark.parametrize(
     ("name", "value", "shown"),
     [

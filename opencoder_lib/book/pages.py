@@ -1,0 +1,252 @@
+"""Pages made from what the runs stored: scoreboard, status, rule catalogue, and the landing page's figure and table."""
+
+import importlib.util
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from opencoder_lib.book.markdown import plain, quoted, table
+from opencoder_lib.book.project import Card, Project
+from opencoder_lib.errors import CookbookError, InputError
+from opencoder_lib.paper import format_value
+from opencoder_lib.report import OUTCOMES
+from opencoder_lib.store import read_json
+
+CORPUS, FILTERS = "01-collect-and-preprocess", "05-heuristic-filters"
+STAGES = ("preprocess", "exact", "fuzzy", "filter")
+RECORD_FIELDS = ("profile", "device", "date", "commit", "claims")
+CLAIM_FIELDS = ("key", "what", "reported", "measured", "unit", "section", "status", "outcome", "because", "seeds")
+
+
+def chapter_records(project: Project, cards: list[Card]) -> dict[str, dict]:
+    """What each chapter that has run said of itself, with the runner's seconds and memory."""
+    found = {}
+    for card in cards:
+        record = project.build / "chapters" / f"{card.name}.json"
+        run = project.build / "runs" / f"{card.name}.json"
+        if record.is_file() and run.is_file():
+            about = read_json(run)
+            found[card.name] = read_json(record) | {
+                name: about[name] for name in ("seconds", "peak_memory_mb", "cells")
+            }
+    return found
+
+
+def measured_values(records: dict[str, dict]) -> dict[str, tuple]:
+    """This run's value and unit by key, for {measured}`key`."""
+    return {
+        claim["key"]: (claim["measured"], claim["unit"]) for record in records.values() for claim in record["claims"]
+    }
+
+
+def recorded_runs(root: Path) -> list[dict]:
+    """The runs kept in book/records/*.json, oldest first. Raises InputError naming the file and what it lacks."""
+    found = []
+    for path in sorted((root / "book" / "records").glob("*.json")):
+        record = read_json(path)
+        lacks = [name for name in RECORD_FIELDS if name not in record]
+        lacks += [
+            f"claims[{index}].{name}"
+            for index, claim in enumerate(record.get("claims", []))
+            for name in CLAIM_FIELDS
+            if name not in claim
+        ]
+        if lacks:
+            raise InputError(f"book/records/{path.name} lacks {', '.join(lacks)}. Write it with: opencoder record")
+        found.append(record)
+    return sorted(found, key=lambda record: (record["date"], record["profile"]))
+
+
+def new_record(project: Project, cards: list[Card], date: str) -> dict[str, Any]:
+    """This profile's results as a record. Raises InputError unless every chapter has run."""
+    records = chapter_records(project, cards)
+    if missing := [card.name for card in cards if card.name not in records]:
+        raise InputError(
+            f"{missing[0]} has not run (profile {project.profile}); record a whole run. Run: opencoder run"
+        )
+    devices = Counter(record["device"] for record in records.values())
+    # The chapters that use an accelerator name it; it is what the run is known by.
+    accelerators = [device for device in devices if not device.startswith("CPU")]
+    return {
+        "profile": project.profile,
+        "date": date,
+        "device": ", ".join(sorted(accelerators or devices)),
+        "commit": next((record["commit"] for record in reversed(list(records.values())) if record["commit"]), None),
+        "versions": {name: version for record in records.values() for name, version in record["versions"].items()},
+        "claims": [claim | {"chapter": name} for name, record in records.items() for claim in record["claims"]],
+    }
+
+
+def outcome_text(outcome: str) -> str:
+    """The verdict as a word the style sheet knows."""
+    return f"[{outcome}]{{.verdict .verdict-{outcome.replace(' ', '-')}}}"
+
+
+def value_text(claim: dict) -> str:
+    """The measured value; with the number of runs behind it where there are several."""
+    seeds = f" (n = {claim['seeds']})" if claim["seeds"] > 1 else ""
+    return plain(format_value(claim["measured"], claim["unit"])) + seeds
+
+
+def scoreboard(project: Project, cards: list[Card], records: dict[str, dict]) -> str:
+    """Every reported number beside this run's and recorded ones, with the verdict and its reason."""
+    recorded = recorded_runs(project.root)
+    counts = Counter(claim["outcome"] for record in records.values() for claim in record["claims"])
+    total = sum(counts.values())
+    summary = ", ".join(f"{counts[outcome]} *{outcome}*" for outcome in OUTCOMES if counts[outcome])
+    lines = [
+        "# Scoreboard\n",
+        f"Reported numbers beside what profile `{project.profile}` measured: {total} in all; {summary or 'none yet'}. "
+        "[How to read this book](how-to-read.md) says what the verdicts mean. "
+        "Where no number of runs is given, the measured value comes from one run with the seed named.\n",
+    ]
+    for card in cards:
+        if card.name not in records:
+            continue
+        record = records[card.name]
+        lines.append(f"## {plain(card.title)}\n")
+        lines.append(
+            f"[Chapter {card.name[:2]}](../notebooks/{card.path.name}), seed {record['seed']}, "
+            f"{plain(record['device'])}, {record['seconds']:,.0f} s.\n"
+        )
+        lines.append(_claims(record["claims"], recorded) if record["claims"] else "This chapter makes no claim.\n")
+    lines.append("## Recorded runs\n")
+    lines.append(_provenance(recorded))
+    return "\n".join(lines)
+
+
+def _claims(claims: list[dict], recorded: list[dict]) -> str:
+    beside = any(_of(record, claim["key"]) for record in recorded for claim in claims)
+    rows = []
+    for claim in claims:
+        paper = (
+            f"{plain(format_value(claim['reported'], claim['unit']))} ({plain(claim['section'])}, {claim['status']})"
+        )
+        others = [
+            f"{value_text(found)} ({plain(record['profile'])}, {plain(record['date'])})"
+            for record in recorded
+            if (found := _of(record, claim["key"]))
+        ]
+        row = [plain(claim["what"]), paper, value_text(claim), outcome_text(claim["outcome"]), plain(claim["because"])]
+        rows.append([*row[:3], "; ".join(others) or "–", *row[3:]] if beside else row)
+    head = ["Quantity", "Paper", "This run", *(["Recorded runs"] if beside else []), "Verdict", "Because"]
+    return table(head, rows)
+
+
+def _of(record: dict, key: str) -> dict | None:
+    return next((claim for claim in record["claims"] if claim["key"] == key), None)
+
+
+def _provenance(recorded: list[dict]) -> str:
+    if not recorded:
+        return (
+            "None yet. `opencoder record --profile gpu` keeps the claims of a finished run under `book/records/`, "
+            "with device, date and commit; they then stand here beside every later run.\n"
+        )
+    rows = [
+        [
+            plain(record["profile"]),
+            plain(record["device"]),
+            plain(record["date"]),
+            plain((record["commit"] or "–")[:12]),
+            f"{len(record['claims'])}",
+        ]
+        for record in recorded
+    ]
+    return table(["Profile", "Device", "Date", "Commit", "Claims"], rows, numbers=[4])
+
+
+def headline(cards: list[Card], records: dict[str, dict]) -> str:
+    """The first claim of each chapter, for the landing page."""
+    rows = []
+    for card in cards:
+        for claim in records.get(card.name, {"claims": []})["claims"][:1]:
+            reported = plain(format_value(claim["reported"], claim["unit"]))
+            chapter = f"[{card.name[:2]}](/notebooks/{card.path.name})"
+            rows.append([chapter, plain(claim["what"]), reported, value_text(claim), outcome_text(claim["outcome"])])
+    return table(["Chapter", "Quantity", "Paper", "This run", "Verdict"], rows) if rows else "No chapter has run yet.\n"
+
+
+def status(project: Project, cards: list[Card], records: dict[str, dict]) -> str:
+    """What each chapter cost, on what, with which versions, from which inputs to which results."""
+    rows = [
+        [
+            f"[{card.name}](../notebooks/{card.path.name})",
+            f"{record['seconds']:,.1f}",
+            f"{record['peak_memory_mb']:,}",
+            f"{record['cells']}",
+            plain(record["device"]),
+            plain((record["commit"] or "–")[:12]),
+        ]
+        for card in cards
+        if (record := records.get(card.name))
+    ]
+    total = sum(record["seconds"] for record in records.values())
+    versions = {name: version for record in records.values() for name, version in record["versions"].items()}
+    lines = [
+        "# Status\n",
+        f"{len(rows)} chapters, profile `{project.profile}`: {plain(project.settings().get('what', ''))}. "
+        f"{total:,.0f} s of chapters in all, some of them side by side.\n",
+        table(["Chapter", "Seconds", "Peak memory (MB)", "Cells", "Device", "Commit"], rows, numbers=[1, 2, 3]),
+        "## Versions\n",
+        table(["Package", "Version"], [[plain(name), plain(version)] for name, version in sorted(versions.items())]),
+        "## Inputs and results\n",
+        "The first twelve digits of the SHA-256 of each file. The same commit, profile, seed and machine give the same "
+        "digits.\n",
+    ]
+    for card in cards:
+        if record := records.get(card.name):
+            rows = [["read", *_place(place), f"`{sha[:12]}`"] for place, sha in sorted(record["inputs"].items())]
+            rows += [
+                ["stored", card.name, plain(name), f"`{sha[:12]}`"] for name, sha in sorted(record["artifacts"].items())
+            ]
+            parameters = ", ".join(f"`{name} = {value!r}`" for name, value in sorted(record["parameters"].items()))
+            lines += [
+                f"### {card.name}\n",
+                f"Parameters: {parameters}.\n",
+                table(["", "Chapter", "Artifact", "SHA-256"], rows),
+            ]
+    return "\n".join(lines)
+
+
+def _place(place: str) -> list[str]:
+    chapter, _, name = place.partition("/")
+    return [chapter, plain(name)]
+
+
+def rule_catalogue(project: Project) -> str:
+    """Every rule with its threshold, reason and examples, and what it removed in this run."""
+    if importlib.util.find_spec("opencoder_lib.quality") is None:
+        return "# Rule catalogue\n\nThis edition has no rules.\n"
+    from opencoder_lib.quality.catalogue import catalogue_page
+
+    try:
+        hits = project.store.load(FILTERS, "hits")
+    except CookbookError:
+        hits = None
+    return catalogue_page(hits)
+
+
+def funnel_figure(project: Project, static: Path) -> str:
+    """Draw the funnel of this run into `static`; return the figure directive with a computed caption."""
+    from opencoder_lib.chapter import Chapter
+    from opencoder_lib.files import funnel
+
+    if not (project.build / "runs" / f"{FILTERS}.json").is_file():
+        return "Chapter 5 has not run, so there is nothing to draw yet.\n"
+    from opencoder_lib.plots.funnel import funnel as draw
+
+    corpus = Chapter("landing page", project.profile, 0, project.root, [CORPUS, FILTERS], {}).load_corpus(FILTERS)
+    steps = funnel(corpus, STAGES)
+    figure, alt = draw(steps)
+    static.mkdir(parents=True, exist_ok=True)
+    figure.savefig(static / "funnel.png", dpi=160, transparent=True, bbox_inches="tight", metadata={"Software": None})
+    first, last = steps.row(0, named=True), steps.row(-1, named=True)
+    caption = (
+        f"Of {first['files_before']:,} files ({first['bytes_before'] / 1e6:,.1f} MB) in profile {project.profile}, "
+        f"{last['files_after']:,} ({last['bytes_after'] / 1e6:,.1f} MB) are kept. Planted files are not counted."
+    )
+    return (
+        "```{figure} book/_static/funnel.png\n"
+        f":alt: {quoted(alt)}\n:class: dark-light\n:name: corpus-funnel\n\n{plain(caption)}\n```\n"
+    )

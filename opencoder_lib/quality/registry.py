@@ -1,0 +1,94 @@
+"""The register of signals: what each is called, which files have it, what it looks at, when it is null."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from opencoder_lib.errors import ConfigError, did_you_mean
+from opencoder_lib.quality.views import Views
+
+# A text or code file has the signals of its scope; a Python file those of `code` and `python`, the latter winning.
+PREFIX = {"text": "qsc_doc", "code": "qsc_code", "python": "qsc_codepython"}
+INCLUDES = {"text": ("text",), "code": ("code",), "python": ("code", "python")}
+# Chinese and Japanese need their own tokenizers; without them these views are meaningless and the signals null.
+WORD_VIEWS = {"words", "raw_words", "strings"}
+UNTOKENISED = ("zh", "ja")
+
+
+@dataclass(frozen=True)
+class Signal:
+    """A named number per file. `measure` takes the views of a shard and returns one float a file, NaN for null.
+
+    definition: the docstring of `measure`. views: those it reads. null_when: why it may be null. official: its name in
+    the release. rounded: to 8 decimals, as the release does nearly always.
+    """
+
+    name: str
+    scope: str
+    views: tuple[str, ...]
+    null_when: str
+    official: str
+    rounded: bool
+    definition: str
+    measure: Callable[[Views], np.ndarray]
+
+    def values(self, views: Views) -> list[float | None]:
+        """The signal of each file of the shard."""
+        found = np.asarray(self.measure(views), np.float64)
+        if WORD_VIEWS & set(self.views):
+            found = np.where(views.files["natural_language"].is_in(UNTOKENISED).to_numpy(), np.nan, found)
+        # Python's round, not numpy's: that multiplies first and misses the last digit.
+        digits = [round(value, 8) for value in found.tolist()] if self.rounded else found.tolist()
+        return [None if value != value else value for value in digits]
+
+
+SIGNALS: dict[tuple[str, str], Signal] = {}
+
+
+def signal(
+    name: str,
+    *scopes: str,
+    views: tuple[str, ...],
+    null_when: str = "",
+    official: str | None = None,
+    rounded: bool = True,
+):
+    """Register the decorated function as signal `name` of the files of `scopes`; its docstring is the definition."""
+
+    def register(measure: Callable[[Views], np.ndarray]) -> Callable[[Views], np.ndarray]:
+        add(name, *scopes, views=views, null_when=null_when, official=official, rounded=rounded, measure=measure)
+        return measure
+
+    return register
+
+
+def add(name, *scopes, views, measure, null_when="", official=None, rounded=True, definition=None):
+    """Register `measure` without a decorator, for signals that differ in a number only."""
+    for scope in scopes:
+        if (scope, name) in SIGNALS:
+            raise ConfigError(f"The signal {name!r} of scope {scope!r} is registered twice.")
+        text = " ".join((definition or measure.__doc__).split())
+        known_as = official or f"{PREFIX[scope]}_{name}"
+        SIGNALS[scope, name] = Signal(name, scope, views, null_when, known_as, rounded, text, measure)
+
+
+def signals_of(scope: str) -> dict[str, Signal]:
+    """The signals a file of this scope has, by name, in the order of registration."""
+    found: dict[str, Signal] = {}
+    for wanted in INCLUDES[scope]:
+        found |= {name: entry for (where, name), entry in SIGNALS.items() if where == wanted}
+    return found
+
+
+def signal_names() -> list[str]:
+    """All column names of a signal frame, each once."""
+    return list(dict.fromkeys(name for _, name in SIGNALS))
+
+
+def find_signal(name: str, scope: str) -> Signal:
+    """The signal `name` as files of `scope` have it. Raises ConfigError with near names."""
+    known = signals_of(scope)
+    if name not in known:
+        raise ConfigError(f"Files of scope {scope!r} have no signal {name!r}.{did_you_mean(name, known)}")
+    return known[name]

@@ -1,0 +1,1 @@
+"""The stages that need no quality rule: one module per paragraph of the paper."""
