@@ -120,7 +120,9 @@ def compare_with_paper(files: pl.DataFrame) -> pl.DataFrame:
     here["kept"] = sum(here.get(kind, 0) for kind in ("code", "data", "text"))
     kinds = ("code", "data", "text", "kept", "excluded")
     columns = {"paper": paper_counts(), "table": count_types(), "in_this_corpus": here}
-    return pl.DataFrame({"category": kinds} | {name: [of.get(kind, 0) for kind in kinds] for name, of in columns.items()})
+    return pl.DataFrame(
+        {"category": kinds} | {name: [of.get(kind, 0) for kind in kinds] for name, of in columns.items()}
+    )
 
 
 def differences() -> pl.DataFrame:

@@ -1,5 +1,7 @@
 """Reported numbers: each has a section and a status, and prints as a reader wants it."""
 
+from pathlib import Path
+
 import pytest
 
 from opencoder_lib.errors import ConfigError
@@ -39,3 +41,10 @@ def test_values_print_with_unit_and_separators(value, unit, shown):
 def test_a_misspelt_key_names_near_ones():
     with pytest.raises(ConfigError, match=r"exact\.frac_removed"):
         fact("exact.frac_remved")
+
+
+def test_every_assumption_is_listed_on_a_part_page():
+    pages = Path(__file__).resolve().parents[1].glob("book/part-*.md")
+    text = "".join(page.read_text(encoding="utf-8") for page in pages)
+    assumed = {key for key, fact in facts().items() if fact.status == "assumed"}
+    assert {key for key in assumed if f"{{paper}}`{key}`" not in text} == set()

@@ -5,6 +5,7 @@ runner's process id). The process ends itself and its kernel when the runner is 
 leaves nothing behind that still writes.
 """
 
+import contextlib
 import json
 import os
 import resource
@@ -82,11 +83,12 @@ def watch_parent(parent: int) -> None:
 
 def end(code: int) -> None:
     """Kill everything this process started, then this process."""
-    for child in psutil.Process().children(recursive=True):
-        try:
-            child.kill()
-        except psutil.NoSuchProcess:
-            continue
+    started = psutil.Process().children(recursive=True)
+    for process in started:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    # Collect them here: in a container nobody else may, and they would stay as zombies.
+    psutil.wait_procs(started, timeout=2)
     os._exit(code)
 
 

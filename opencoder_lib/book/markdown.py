@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable
 from opencoder_lib.errors import ConfigError, CookbookError
 from opencoder_lib.paper import fact, format_value
 
-PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
-ROLE = re.compile(r"``.+?``|\{(paper|measured)\}`([^`]*)`", re.DOTALL)
+# All ASCII punctuation but , ; ' " / ? @, which never begin markup.
+PUNCTUATION = re.compile(r"([!#$%&()*+\-.:<=>\[\\\]^_`{|}~])")
+ROLE = re.compile(r"(?<!`)``(?!`).+?(?<!`)``(?!`)|\{(paper|measured)\}`([^`]*)`", re.DOTALL)
 FENCE = re.compile(r"^\s*(`{3,}|~{3,}|:{3,})\s*(.*)$")
 LINK = re.compile(r"(\]\(|\]:\s+)((?!\w+:)[^)\s#:/][^)\s#]*)")
 NOT_RUN = "–"

@@ -189,8 +189,8 @@ def tiny_file(rng: Generator) -> str:
 
 
 def small_file(rng: Generator) -> str:
-    """One Python function and its constants: small, but whole."""
-    return python_module(rng, 1)
+    """Two Python functions and their constants: small, but whole."""
+    return python_module(rng, 2)
 
 
 def comment_only(rng: Generator) -> str:

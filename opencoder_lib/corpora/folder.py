@@ -45,7 +45,7 @@ def collect_folder(root: str | Path, max_bytes: int = MAX_BYTES) -> Collection:
             continue
         top, slash, _ = path.partition("/")
         rows.append(file_row(read, origin="folder", repo=top if slash and not is_repository else own_name, path=path))
-    files = new_files(rows) if rows else new_files([{"path": "", "origin": "folder"}]).clear()
+    files = new_files(rows) if rows else new_files([{"path": "", "origin": "folder", "text": ""}]).clear()
     return Collection(files, skipped_frame(skipped), count_repos(files))
 
 

@@ -92,7 +92,8 @@ def listed_versions() -> dict[str, str | None]:
 
 def _version(name: str) -> str | None:
     try:
-        return metadata.version(name)
+        # 2.13.0 of 2.13.0+cpu: the listed files are those that builds for any device share.
+        return metadata.version(name).partition("+")[0]
     except metadata.PackageNotFoundError:
         return None
 

@@ -43,8 +43,10 @@ class NotAFile(Exception):
     """The entry is a link, pipe, socket or device: `args[0]` says which. It has not been opened."""
 
 
-def decode(data: bytes) -> Read:
-    """The text of `data`, or the reason there is none: a NUL byte makes it binary, other bad UTF-8 undecodable."""
+def decode(data: bytes, max_bytes: int = MAX_BYTES) -> Read:
+    """The text of `data`, or the reason there is none: its size, a NUL byte (binary), or bad UTF-8 (undecodable)."""
+    if len(data) > max_bytes:
+        return Read(None, len(data), "preprocess.too_large")
     if b"\0" in data:
         return Read(None, len(data), "preprocess.binary")
     try:
@@ -75,9 +77,7 @@ def read_file(path: str | bytes | Path, max_bytes: int = MAX_BYTES) -> Read:
             data = head + stream.read(max_bytes + 1 - len(head))
     except OSError:
         return Read(None, entry.st_size, "preprocess.unreadable")
-    if len(data) > max_bytes:
-        return Read(None, len(data), "preprocess.too_large")
-    return decode(data)
+    return decode(data, max_bytes)
 
 
 def _kind(mode: int) -> str:

@@ -11,12 +11,13 @@ import polars as pl
 from opencoder_lib import seeds
 from opencoder_lib.errors import ConfigError, SchemaError
 from opencoder_lib.files import in_hash_order, real, remaining, stage_of
+from opencoder_lib.paper import fact
 
 CORPORA = ("raw", "refined")
-# What the paper says outliers of its Figure 3 are, then everything else. Cut-offs: map.* in paper.toml.
+# What the paper says outliers of its Figure 3 are, then everything else.
 KINDS = ("comments only", "hexadecimal or numeric data", "very short", "other")
-COMMENT_SHARE, HEX_SHARE, SHORT_LINES = 0.8, 0.4, 10
-OUTLIER_DISTANCE = 3.0
+COMMENT_SHARE, HEX_SHARE = fact("map.comment_share").value, fact("map.hex_share").value
+SHORT_LINES, OUTLIER_DISTANCE = fact("map.short_lines").value, fact("map.outlier").value
 
 # Block comments, and strings in triple quotes, which in Python stand where other languages have comments.
 BLOCKS = r'(?s)""".*?"""|\'\'\'.*?\'\'\'|/\*.*?\*/|<!--.*?-->'
@@ -58,10 +59,17 @@ def distances(points_N2: np.ndarray) -> np.ndarray:
     return np.sqrt(np.einsum("ni,ij,nj->n", centred, np.linalg.inv(covariance), centred))
 
 
-def squared_deviations(vectors_NH: np.ndarray) -> np.ndarray:
-    """Squared distance of each file from the centroid: (N,); their mean is the total variance of the cloud."""
-    centred = vectors_NH - vectors_NH.mean(0, dtype=np.float64)
-    return (centred**2).sum(1)
+def squared_deviations(vectors_NH: np.ndarray, groups: pl.Series) -> np.ndarray:
+    """Squared distance of each file from the centroid of its own group: (N,).
+
+    Their mean within a group is the group's total variance, over all dimensions and not only the two that are drawn.
+    """
+    found_N = np.empty(len(vectors_NH))
+    for name in groups.unique():
+        here = (groups == name).to_numpy()
+        centred = vectors_NH[here] - vectors_NH[here].mean(0, dtype=np.float64)
+        found_N[here] = (centred**2).sum(1)
+    return found_N
 
 
 def with_kinds(files: pl.DataFrame) -> pl.DataFrame:
@@ -138,13 +146,16 @@ class Difference:
         """Raw minus refined."""
         return self.raw - self.refined
 
-    @property
-    def text(self) -> str:
-        """The interval and how it was made, for a caption."""
-        return (
-            f"[{self.low:.3g}, {self.high:.3g}], 95 % percentile bootstrap over {self.num_repos} repositories, "
-            f"{self.num_resamples:,} resamples"
-        )
+    def row(self, measure: str) -> dict[str, str | float]:
+        """The difference as a row of a table."""
+        return {
+            "measure": measure,
+            "raw": self.raw,
+            "refined": self.refined,
+            "fall": self.value,
+            "low": self.low,
+            "high": self.high,
+        }
 
 
 def bootstrap_difference(points: pl.DataFrame, value: str, seed: int, num_resamples: int = 2_000) -> Difference:

@@ -15,6 +15,11 @@ def languages(counts: pl.DataFrame, top: int = 20) -> tuple:
     counts: one row per language with `language`, `category`, `n_files`, `n_bytes`, as `count_languages` gives it.
     Both axes are logarithmic, since the first language is a thousand times the twentieth, and say so.
     """
+    if counts.is_empty():
+        figure, axes = new_figure(height=1.2)
+        axes.set_axis_off()
+        axes.text(0.5, 0.5, "no file is left", ha="center", va="center", color=GREY)
+        return figure, "An empty figure: no file is left."
     shown = counts.sort("n_bytes", "language", descending=[True, False])
     rows = [(row["language"], row["category"], row["n_bytes"], row["n_files"]) for row in shown.head(top).to_dicts()]
     rest = shown.slice(top)
@@ -28,15 +33,22 @@ def languages(counts: pl.DataFrame, top: int = 20) -> tuple:
         (right, [n for *_, n in rows], "files (logarithmic)"),
     ):
         # A bar on a logarithmic axis has no zero to start from; start all at one place and let the eye compare ends.
-        start = min(values) / 2
+        start = min((value for value in values if value > 0), default=1) / 2
         for place, (value, (_, category, *_)) in enumerate(zip(values, rows, strict=True)):
             colour = CATEGORY_COLOUR[category]
-            axes.barh(place, value - start, left=start, color=colour, hatch=CATEGORY_HATCH[category], edgecolor="white")
+            axes.barh(
+                place,
+                max(value - start, 0),
+                left=start,
+                color=colour,
+                hatch=CATEGORY_HATCH[category],
+                edgecolor="white",
+            )
             text = f"{value:,.0f}" if value >= 100 or label.startswith("files") else f"{value:.2g}"
             axes.annotate(
                 text, (value, place), xytext=(3, 0), textcoords="offset points", va="center", color=GREY, size=8
             )
-        axes.set(xscale="log", xlabel=label, xlim=(start, max(values) * 4))
+        axes.set(xscale="log", xlabel=label, xlim=(start, max(*values, start) * 4))
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
         axes.grid(axis="y", visible=False)
     left.set_yticks(range(len(names)), names)

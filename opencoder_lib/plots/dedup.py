@@ -9,6 +9,7 @@ from opencoder_lib.plots.style import BLUE, GREY, MARKERS, ORANGE, STAGE_COLOUR,
 
 # Opaque cells with their own ink, so the table reads the same on a white and on a black page.
 HEAT = LinearSegmentedColormap.from_list("opencoder-heat", ["#E3EEF7", "#7FB4DB", BLUE, "#003A63"])
+DASHES = ("-", "--", ":")
 
 
 def group_sizes(groups: pl.DataFrame, stage: str = "exact") -> tuple:
@@ -22,11 +23,10 @@ def group_sizes(groups: pl.DataFrame, stage: str = "exact") -> tuple:
     axes.plot(counts["files"], counts["len"], MARKERS[0], color=STAGE_COLOUR[stage])
     axes.set(xscale="log", yscale="log", xlabel="copies of one text (files)", ylabel="texts with that many copies")
     axes.set_ylim(bottom=0.7)
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    ticks = [value for value in (2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 10_000) if value <= counts["files"].max()]
-    axes.set_xticks(ticks)
-    axes.xaxis.set_minor_locator(axes.xaxis.get_minor_locator().__class__(subs=[]))
+    for axis, highest in ((axes.xaxis, counts["files"].max()), (axes.yaxis, counts["len"].max())):
+        steps = [value for value in (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 10_000, 100_000) if value <= highest]
+        axis.set_ticks(steps, [f"{value:,}" for value in steps])
+        axis.set_ticks([], minor=True)
     largest = int(counts["files"][-1])
     axes.annotate(
         f"{largest:,} copies",
@@ -44,79 +44,96 @@ def group_sizes(groups: pl.DataFrame, stage: str = "exact") -> tuple:
     return figure, alt
 
 
-def shared_contents(pairs: pl.DataFrame, top: int = 12) -> tuple:
-    """Which repository holds files of which, as a table whose cells are coloured by bytes.
+def shared_contents(pairs: pl.DataFrame, top: int = 14) -> tuple:
+    """Which package holds files of which, as a table: cells are coloured by bytes and say how many files.
 
-    pairs: of `refine.exact.shared_contents`; the `top` pairs with most bytes are drawn.
+    pairs: of `refine.exact.shared_contents`; the `top` pairs with most bytes are drawn. Copies inside one package stand
+    in a column of their own.
     """
-    shown = pairs.head(top)
-    across = pairs.filter(pl.col("repo") != pl.col("other"))
-    holders = shown.group_by("repo").agg(pl.col("n_bytes").sum()).sort("n_bytes", "repo", descending=[True, False])
-    origins = shown.group_by("other").agg(pl.col("n_bytes").sum()).sort("n_bytes", "other", descending=[True, False])
-    row_of = {name: row for row, name in enumerate(holders["repo"])}
-    column_of = {name: column for column, name in enumerate(origins["other"])}
-    cells = np.full((len(row_of), len(column_of)), np.nan)
-    labels = {}
+    inside = "(itself)"
+    shown = pairs.head(top).with_columns(
+        other=pl.when(pl.col("repo") == pl.col("other")).then(pl.lit(inside)).otherwise("other")
+    )
+    holders = shown["repo"].unique(maintain_order=True).to_list()
+    origins = [*shown.filter(pl.col("other") != inside)["other"].unique(maintain_order=True), inside]
+    cells = np.full((len(holders), len(origins)), np.nan)
     for pair in shown.iter_rows(named=True):
-        place = row_of[pair["repo"]], column_of[pair["other"]]
-        cells[place] = pair["n_bytes"]
-        labels[place] = f"{pair['contents']:,}"
-    figure, axes = new_figure(height=1.6 + 0.36 * len(row_of))
+        cells[holders.index(pair["repo"]), origins.index(pair["other"])] = pair["n_bytes"]
+    figure, axes = new_figure(height=1.7 + 0.3 * len(holders))
     norm = LogNorm(max(1, np.nanmin(cells) / 2), np.nanmax(cells) * 1.01)
     image = axes.imshow(np.ma.masked_invalid(cells), cmap=HEAT, norm=norm, aspect="auto")
-    for (row, column), label in labels.items():
-        ink = "white" if norm(cells[row, column]) > 0.5 else "#1A1A1A"
-        axes.text(column, row, label, ha="center", va="center", color=ink)
-    axes.set_yticks(range(len(row_of)), list(row_of))
-    axes.set_xticks(range(len(column_of)), list(column_of), rotation=35, ha="right")
-    axes.set(ylabel="this package holds", xlabel="files of this package (same name: copies inside it)")
-    axes.grid(False)
-    bar = figure.colorbar(image, ax=axes, label="bytes shared (one copy)", shrink=0.9)
-    bar.ax.yaxis.set_major_formatter(lambda value, _: f"{value / MB:,.3g} MB" if value >= MB / 10 else f"{value:,.0f}")
+    for pair in shown.iter_rows(named=True):
+        place = holders.index(pair["repo"]), origins.index(pair["other"])
+        ink = "white" if norm(cells[place]) > 0.5 else "#1A1A1A"
+        axes.text(place[1], place[0], f"{pair['contents']:,}", ha="center", va="center", color=ink)
+    axes.set_yticks(range(len(holders)), holders)
+    axes.set_xticks(range(len(origins)), origins, rotation=20, ha="right")
+    axes.set(ylabel="this package holds", xlabel="files that are also in this package")
+    axes.set_xticks(np.arange(len(origins) + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(len(holders) + 1) - 0.5, minor=True)
+    axes.tick_params(which="minor", length=0)
+    axes.grid(False, which="major")
+    axes.grid(True, which="minor")
+    bar = figure.colorbar(image, ax=axes, label="size of the shared files, one copy each", shrink=0.9)
+    bar.ax.yaxis.set_major_formatter(lambda value, _: f"{value / 1000:g} kB" if value >= 1000 else f"{value:g} B")
     bar.outline.set_edgecolor(GREY)
+    return (
+        figure,
+        f"Table of packages that hold the same files, {shown.height} of {pairs.height} pairs drawn. {_most(pairs)}",
+    )
+
+
+def _most(pairs: pl.DataFrame) -> str:
+    across = pairs.filter(pl.col("repo") != pl.col("other"))
     if across.is_empty():
-        return figure, "Table of packages that hold the same files: no two different packages share any."
+        return "No two different packages share a file."
     most = across.row(0, named=True)
-    alt = (
-        f"Table of packages that hold the same files, {shown.height} of {pairs.height} pairs drawn. Between two "
-        f"different packages the most bytes are shared by {most['repo']} and {most['other']}: "
+    return (
+        f"Between two different packages the most bytes are shared by {most['repo']} and {most['other']}: "
         f"{most['contents']:,} files, {most['n_bytes'] / MB:.2f} MB."
     )
-    return figure, alt
 
 
 def s_curve(curves: pl.DataFrame, measured: pl.DataFrame, planted: pl.DataFrame | None = None) -> tuple:
-    """The chance that a pair is caught, by its Jaccard similarity: the formula as lines, measured shares as points.
+    """The chance that a pair is caught, by its Jaccard similarity; on the right the steep part of the first setting.
 
-    curves: rows of `detection_curve`; measured: rows of `measure_detection` with 95 % intervals; both may hold several
-    settings, told apart by bands and rows. planted: columns jaccard and caught (boolean), drawn as ticks at 0 and 1.
+    curves: rows of `detection_curve` (lines); measured: rows of `measure_detection` (points with 95 % intervals); both
+    may hold several settings, told apart by bands and rows. planted: columns jaccard and caught (boolean), drawn as
+    ticks above 1 and below 0.
     """
-    figure, axes = new_figure(height=4.2)
+    figure, (wide, close) = new_figure(1, 2, height=4.4, sharey=True)
     told = []
     settings = curves.select("bands", "rows", "threshold").unique(maintain_order=True)
     for number, (bands, rows, threshold) in enumerate(settings.iter_rows()):
-        colour, dashes = ((STAGE_COLOUR["fuzzy"], "-"), (ORANGE, "--"), (BLUE, ":"))[number % 3]
         here = (pl.col("bands") == bands) & (pl.col("rows") == rows)
-        line, points = curves.filter(here), measured.filter(here)
-        label = f"{bands} bands x {rows} rows"
-        axes.plot(line["jaccard"], line["probability"], dashes, color=colour, label=f"{label}, formula")
-        spread = np.abs(points.select("low", "high").to_numpy().T - points["frac_detected"].to_numpy())
-        style = {"color": colour, "capsize": 2, "elinewidth": 1, "markersize": 4.5, "label": f"{label}, measured"}
-        axes.errorbar(points["jaccard"], points["frac_detected"], spread, fmt=MARKERS[number], **style)
-        axes.axvline(threshold, color=GREY, linewidth=0.9, linestyle=dashes)
-        axes.text(
-            threshold - 0.004, 0.5, f"threshold {threshold:.3f}", rotation=90, ha="right", va="center", fontsize=8
-        )
-        told.append(f"{label} has its threshold at {threshold:.3f}")
-    if planted is not None and planted.height:
-        height = planted["caught"].cast(pl.Float64) * 1.1 - 0.05
-        axes.plot(planted["jaccard"], height, "|", color=GREY, markersize=9, label="planted pairs: caught, missed")
-    axes.set(
-        xlabel="Jaccard similarity of the two sets of shingles",
-        ylabel="share of pairs caught",
-        ylim=(-0.1, 1.1),
-        xlim=(float(curves["jaccard"].min()), 1.005),
-    )
-    axes.legend(loc="upper left", fontsize=8.5)
-    alt = f"S-curves of detection against Jaccard similarity, formula and measurement together: {'; '.join(told)}."
+        for axes in (wide, close):
+            _one_setting(axes, number, f"{bands} bands x {rows} rows", curves.filter(here), measured.filter(here))
+            axes.axvline(threshold, color=GREY, linewidth=0.9, linestyle=DASHES[number % 3])
+        told.append(f"{bands} bands of {rows} rows have their threshold at {threshold:.3f}")
+    start = float(curves["jaccard"].min())
+    first = curves.filter(pl.col("bands") == settings["bands"][0], pl.col("rows") == settings["rows"][0])
+    steep = float(first.filter(pl.col("probability") >= 0.002)["jaccard"].min())
+    for axes, left in ((wide, start), (close, steep)):
+        axes.set(xlabel="Jaccard similarity", xlim=(left, 1 + 0.02 * (1 - left)))
+        for threshold in settings["threshold"]:
+            if left < threshold and (axes is close or threshold < steep):
+                place = (threshold + 0.012 * (1 - left), 0.3)
+                axes.text(*place, f"threshold {threshold:.3f}", rotation=90, ha="left", va="center", fontsize=8.5)
+        if planted is not None and planted.height:
+            height = planted["caught"].cast(pl.Float64) * 1.12 - 0.06
+            axes.plot(
+                planted["jaccard"], height, "|", color=GREY, markersize=9, label="planted: caught above, missed below"
+            )
+    wide.set(ylabel="share of pairs caught", ylim=(-0.11, 1.11))
+    handles, labels = wide.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=8.5)
+    alt = f"S-curves of detection against Jaccard similarity, formula and measured points: {'; '.join(told)}."
     return figure, alt
+
+
+def _one_setting(axes, number: int, label: str, line: pl.DataFrame, points: pl.DataFrame) -> None:
+    colour = (STAGE_COLOUR["fuzzy"], ORANGE, BLUE)[number % 3]
+    axes.plot(line["jaccard"], line["probability"], DASHES[number % 3], color=colour, label=f"{label}, formula")
+    spread = np.abs(points.select("low", "high").to_numpy().T - points["frac_detected"].to_numpy())
+    style = {"color": colour, "capsize": 2, "elinewidth": 1, "markersize": 4.5, "fmt": MARKERS[number % 3]}
+    axes.errorbar(points["jaccard"], points["frac_detected"], spread, label=f"{label}, measured", **style)

@@ -59,8 +59,10 @@ def decide(files: pl.DataFrame, signals: pl.DataFrame, rules: Rulebook) -> pl.Da
 
 def judged(files: pl.DataFrame, signals: pl.DataFrame) -> pl.DataFrame:
     """`signals` with the columns rule_set, category, language, n_bytes and origin of each file."""
-    about = with_languages(files).with_columns(rule_set=rule_set_expr())
-    about = about.select("doc_id", "rule_set", "category", "language", "n_bytes", "origin")
+    about = files.join(signals.select("doc_id"), on="doc_id", how="semi")
+    if about.select("language", "category", "natural_language").null_count().sum_horizontal().item():
+        about = with_languages(about)
+    about = about.select("doc_id", "category", "language", "n_bytes", "origin", rule_set=rule_set_expr())
     joined = signals.join(about, on="doc_id", how="left", maintain_order="left")
     if strangers := joined["category"].null_count():
         raise SchemaError(

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
+from opencoder_lib.paper import facts
 from opencoder_lib.quality.apply import STAGE, decide, judged, signal_values
 from opencoder_lib.quality.rules import Rulebook, Threshold
+from opencoder_lib.report import PERMISSIVE
 
 
 def hits_by_rule(files: pl.DataFrame, signals: pl.DataFrame, rules: Rulebook) -> pl.DataFrame:
@@ -42,8 +44,8 @@ def what_if(
     """What one rule would remove at other thresholds, from stored signals: no text is read.
 
     Columns: threshold, files (judged by the rule), hits, exclusive (no other rule holds), frac_hits, bytes_exclusive,
-    is_current. Real files only. Each number replaces the threshold in every set of the rule; a rule that drops outside a range
-    keeps its lower bound and moves the upper one.
+    is_current. Real files only. Each number replaces the threshold in every set of the rule; a rule that drops outside
+    a range keeps its lower bound and moves the upper one.
     """
     rule = rules[rule_id]
     joined = judged(files, signals).filter(pl.col("origin") != "planted")
@@ -58,11 +60,12 @@ def what_if(
     rows = []
     for value in thresholds:
         moved = Threshold(current.kind, (current.value[0], value) if current.kind == "drop_outside" else value)
+        unmoved = np.allclose(moved.value, current.value, rtol=1e-12)
         hit = rule.fires(values, sets, moved)
         exclusive = hit & ~others
         share = float(hit.sum() / num_judged) if num_judged else None
         rows.append((float(value), num_judged, int(hit.sum()), int(exclusive.sum()), share, int(size[exclusive].sum()),
-                     moved == current))  # fmt: skip
+                     unmoved))  # fmt: skip
     names = ["threshold", "files", "hits", "exclusive", "frac_hits", "bytes_exclusive", "is_current"]
     kinds = [pl.Float64, pl.Int64, pl.Int64, pl.Int64, pl.Float64, pl.Int64, pl.Boolean]
     return pl.DataFrame(rows, schema=dict(zip(names, kinds, strict=True)), orient="row")
@@ -89,10 +92,65 @@ def composition(files: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def removed_alone(files: pl.DataFrame, decisions: pl.DataFrame, rule_id: str, n: int) -> pl.DataFrame:
-    """Up to `n` real files (the first by id) that this rule alone removed, with `measured`: the ones to read when tuning it."""
-    alone = decisions.filter((pl.col("fired").list.len() == 1) & (pl.col("removed_by") == f"{STAGE}.{rule_id}")).select(
-        "doc_id", decided=pl.col("measured")
+def with_reported(composed: pl.DataFrame) -> pl.DataFrame:
+    """Return the frame of `composition` with `reported`, the paper's surviving share of the language, or null."""
+    prefix = "surviving."
+    reported = {
+        key.removeprefix(prefix).replace("_", " "): float(found.value)
+        for key, found in facts().items()
+        if key.startswith(prefix)
+    }
+    share = pl.col("language").replace_strict(reported, default=None, return_dtype=pl.Float64)
+    return composed.with_columns(reported=share)
+
+
+def distribution(
+    files: pl.DataFrame, signals: pl.DataFrame, rules: Rulebook, rule_id: str, highest: float, num_bins: int = 40
+) -> pl.DataFrame:
+    """How the signal of one rule is distributed over the real files it judges.
+
+    Columns: low, high (edges of the bin, the last one open), files, hits (of them, beyond the threshold).
+    """
+    rule = rules[rule_id]
+    joined = judged(files, signals).filter((pl.col("origin") != "planted") & pl.col("rule_set").is_in(rule.live_sets))
+    values, sets = signal_values(joined, rule.signal), joined["rule_set"].to_numpy()
+    edges = np.linspace(0, highest, num_bins + 1)
+    place = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, num_bins - 1)
+    known = ~np.isnan(values)
+    count = np.bincount(place[known], minlength=num_bins)
+    hits = np.bincount(place[rule.fires(values, sets)], minlength=num_bins)
+    return pl.DataFrame({"low": edges[:-1], "high": edges[1:], "files": count, "hits": hits})
+
+
+def by_defect(files: pl.DataFrame) -> pl.DataFrame:
+    """Planted files by what was planted: defect, planted, removed here, and by which rules. Near misses are 'clean'."""
+    stage = pl.col("removed_by").str.split(".").list.first()
+    reached = files.filter(pl.col("truth").is_not_null() & (pl.col("removed_by").is_null() | (stage == STAGE)))
+    return (
+        reached.group_by(defect="truth")
+        .agg(
+            planted=pl.len().cast(pl.Int64),
+            removed=pl.col("removed_by").is_not_null().sum().cast(pl.Int64),
+            first_rule=pl.col("removed_by").drop_nulls().unique().sort().str.strip_prefix(f"{STAGE}."),
+        )
+        .sort("defect")
     )
-    found = files.filter(pl.col("origin") != "planted").join(alone, on="doc_id", how="inner")
-    return found.with_columns(measured=pl.col("decided")).drop("decided").sort("doc_id").head(n)
+
+
+def removed_alone(
+    files: pl.DataFrame, decisions: pl.DataFrame, rules: Rulebook, rule_ids: Sequence[str], each: int
+) -> pl.DataFrame:
+    """Files that one rule alone removed, `each` per rule (the first by id): the ones to read when tuning it.
+
+    Only real files under a permissive licence. The column `reason` has rule, value and threshold in words.
+    """
+    alone = decisions.filter(pl.col("fired").list.len() == 1).select("doc_id", "rule_set", decided="measured")
+    free = pl.any_horizontal(pl.col("license").str.starts_with(name) for name in PERMISSIVE)
+    found = files.filter((pl.col("origin") != "planted") & free).join(alone, on="doc_id", how="inner").sort("doc_id")
+    parts = [found.head(0).with_columns(reason=pl.lit(""))]
+    for rule_id in rule_ids:
+        rule = rules[rule_id]
+        for row in found.filter(pl.col("removed_by") == f"{STAGE}.{rule_id}").head(each).iter_rows(named=True):
+            said = f"{rule_id}: {rule.signal} = {row['decided']:.4g}, dropped when {rule.thresholds[row['rule_set']]}"
+            parts.append(found.filter(pl.col("doc_id") == row["doc_id"]).with_columns(reason=pl.lit(said)))
+    return pl.concat(parts)

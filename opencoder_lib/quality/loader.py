@@ -92,7 +92,8 @@ def _merge(draft: _Draft, entries, documents: dict[str, str], file: str) -> None
             entry = _inherit(known, entry)
         elif known is not None:
             raise RulebookError(
-                f"{file}: the id {identity!r} is already used in {known['_file']}. Choose another, or say replaces = true."
+                f"{file}: the id {identity!r} is already used in {known['_file']}. "
+                "Choose another, or say replaces = true."
             )
         draft.entries[identity] = entry
 
@@ -121,7 +122,8 @@ def _rule(entry: dict, documents: dict[str, str]) -> Rule:
     official = {_official(entry["signal"], name, where) for name in sets}
     if official != {entry["official"]}:
         raise RulebookError(
-            f"{where}: in these sets the signal is officially {' or '.join(sorted(official))}, not {entry['official']!r}."
+            f"{where}: in these sets the signal is officially {' or '.join(sorted(official))}, "
+            f"not {entry['official']!r}."
         )
     share = entry.get("drop_share", 1.0)
     if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share <= 1:
@@ -177,9 +179,8 @@ def _thresholds(entry: dict, sets: tuple[str, ...], where: str) -> dict[str, Thr
     for name in sets:
         change = overrides.get(name, {})
         if strange := [key for key in change if key not in (*THRESHOLDS, "off")]:
-            raise RulebookError(
-                f"{where}: override for {name!r} has an unknown key {strange[0]!r}.{did_you_mean(strange[0], (*THRESHOLDS, 'off'))}"
-            )
+            near = did_you_mean(strange[0], (*THRESHOLDS, "off"))
+            raise RulebookError(f"{where}: override for {name!r} has an unknown key {strange[0]!r}.{near}")
         if not change.get("off"):
             found[name] = _threshold(change, f"{where}, override for {name!r},") if change else common
     return found

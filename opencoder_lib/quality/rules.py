@@ -1,4 +1,4 @@
-"""Rules are data: an entry of a rulebook says which signal drops a file, in which sets, beyond which threshold, and why.
+"""Rules are data: an entry of a rulebook says which signal drops a file, in which sets, from where on, and why.
 
 Each entry carries a document it removes and a near miss it keeps. What an entry leaves out or gets wrong is an error
 that names the file, the rule and what was probably meant; nothing is guessed.
@@ -28,7 +28,7 @@ def scope_of(rule_set: str) -> str:
 
 
 def rule_set_expr() -> pl.Expr:
-    """The set a file is judged by, from category, language and natural_language; null for unknown and excluded types."""
+    """The set a file is judged by, from category, language and natural_language; null for other types."""
     language, category = pl.col("language"), pl.col("category")
     own = [name for name in CODE_SETS if name not in ("others", "data")]
     return (

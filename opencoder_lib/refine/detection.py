@@ -8,7 +8,8 @@ import numpy as np
 import polars as pl
 
 from opencoder_lib.errors import ConfigError
-from opencoder_lib.refine.minhash import MinHash, jaccard, shingles, signature_matrix
+from opencoder_lib.files import real, score
+from opencoder_lib.refine.minhash import REASON, MinHash, jaccard, shingles, signature_matrix
 from opencoder_lib.seeds import rng
 
 Z_95 = 1.959964
@@ -118,3 +119,48 @@ def detection_curve(minhash: MinHash, start: float = 0.0, stop: float = 1.0, poi
         "jaccard",
         "probability",
     )
+
+
+def describe_splits(splits: Sequence[MinHash]) -> pl.DataFrame:
+    """Bands, rows and threshold of each setting, and the similarities at which it finds 10, 50 and 90 % of pairs."""
+    rows = [
+        {"bands": split.bands, "rows": split.rows, "threshold": split.threshold}
+        | {f"J at {100 * chance:.0f} %": split.jaccard_at(chance) for chance in (0.1, 0.5, 0.9)}
+        for split in splits
+    ]
+    return pl.DataFrame(rows)
+
+
+def planted_pairs(files: pl.DataFrame, minhash: MinHash) -> pl.DataFrame:
+    """The planted copies that reached this stage: doc_id, jaccard (true), caught, expected (chance by the formula).
+
+    files: with the column `planted_jaccard` of chapter 01, after `drop_near_duplicates`.
+    """
+    reached = pl.col("removed_by").is_null() | (pl.col("removed_by") == REASON)
+    return files.filter(pl.col("planted_jaccard").is_not_null() & reached).select(
+        "doc_id",
+        jaccard="planted_jaccard",
+        caught=pl.col("removed_by").is_not_null(),
+        expected=minhash.probability(pl.col("planted_jaccard")),
+    )
+
+
+def outcome(files: pl.DataFrame, minhash: MinHash) -> dict:
+    """What one setting did: split, files_removed and shares of real files, lowest_measured, precision and recall.
+
+    files: after `drop_near_duplicates`. Shares are of the real files that reached the stage, by files and by bytes;
+    precision and recall are those of the planted files, lowest_measured is the removed real file least like its
+    survivor.
+    """
+    reached = real(files).filter(pl.col("removed_by").is_null() | (pl.col("removed_by") == REASON))
+    gone = reached.filter(pl.col("removed_by") == REASON)
+    planted = score(files, "fuzzy")
+    return {
+        "split": f"{minhash.bands} x {minhash.rows}",
+        "files_removed": gone.height,
+        "frac_files_removed": gone.height / max(1, reached.height),
+        "frac_bytes_removed": gone["n_bytes"].sum() / max(1, reached["n_bytes"].sum()),
+        "lowest_measured": gone["measured"].min(),
+        "precision": planted["precision"],
+        "recall": planted["recall"],
+    }

@@ -39,9 +39,13 @@ def notebook(*cells: dict, needs: tuple[str, ...] = ()) -> dict:
     }
 
 
-def first(size: str = "3", body: str = "numbers = list(range(size))", save: str = "chapter.save(numbers=numbers)") -> dict:
+def first(
+    size: str = "3", body: str = "numbers = list(range(size))", save: str = "chapter.save(numbers=numbers)"
+) -> dict:
     return notebook(
-        markdown("title", "# Counting\n\nThe paper says {paper}`exact.frac_removed`, here {measured}`exact.frac_removed`."),
+        markdown(
+            "title", "# Counting\n\nThe paper says {paper}`exact.frac_removed`, here {measured}`exact.frac_removed`."
+        ),
         code("parameters", f'profile = "toy"\nseed = 0\nsize = {size}  # numbers to make', "parameters"),
         code("setup", SETUP.format(name="01-count")),
         code("run-count", body),

@@ -13,7 +13,7 @@ def test_plain_text_cannot_become_markup():
 def test_plain_text_renders_as_it_was():
     from markdown_it import MarkdownIt
 
-    text = "5 % of *x*, a_b, [l](m), <b>, 1. x, a\\b & \"q\" # {cite}`y` | $z$ ~ !"
+    text = '5 % of *x*, a_b, [l](m), <b>, 1. x, a\\b & "q" # {cite}`y` | $z$ ~ !'
     tokens = MarkdownIt().parseInline(plain(text))[0].children
     assert [token.type for token in tokens if token.type not in ("text", "text_special")] == []
     assert "".join(token.content for token in tokens) == text
@@ -36,7 +36,7 @@ def test_a_table_aligns_its_number_columns():
 
 def test_both_roles_become_numbers():
     text = "Paper {paper}`exact.frac_removed`, run {measured}`exact.frac_removed`."
-    assert fill_numbers(text, "page", MEASURED) == r"Paper 75 \%, run 11.3 \%.".replace("11.3", r"11\.3")
+    assert fill_numbers(text, "page", MEASURED) == r"Paper 75 \%, run 11\.3 \%."
 
 
 def test_a_number_of_a_chapter_that_has_not_run_is_a_dash():

@@ -40,6 +40,7 @@ async () => {
       source: node.getAttribute("src"),
       alt: node.getAttribute("alt") ?? "",
       shown: node.complete && node.naturalWidth > 0,
+      named_by_link: !!node.closest("a")?.textContent.trim(),
       in_article: article.contains(node),
       in_figure: !!node.closest("figure"),
       light_box: rgb(getComputedStyle(node).backgroundColor).a > 0,
