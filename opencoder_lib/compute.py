@@ -2,6 +2,8 @@
 
 import os
 from contextlib import AbstractContextManager
+from importlib import import_module
+from importlib.util import find_spec
 
 import torch
 
@@ -55,6 +57,9 @@ def repeat_exactly(num_threads: int, device: torch.device) -> None:
     if num_threads < 1:
         raise ConfigError(f"num_threads={num_threads}: at least one thread must work.")
     torch.set_num_threads(num_threads)
+    # NumPy and SciPy bring their own threads; threadpoolctl, which scikit-learn installs, reaches those loaded so far.
+    if find_spec("threadpoolctl"):
+        import_module("threadpoolctl").threadpool_limits(num_threads)
     if device.type == "cpu":
         torch.use_deterministic_algorithms(True)
     else:

@@ -128,14 +128,18 @@ def format_cell(name: str, value: Any) -> str:
     return str(value)
 
 
+def format_heading(name: str) -> str:
+    """A column's name in words; frac_x is 'share of x', so that it never reads like the count beside it."""
+    return (
+        name.replace("frac_", "share of ", 1).replace("_", " ") if name.startswith("frac_") else name.replace("_", " ")
+    )
+
+
 def html_table(frame: pl.DataFrame, caption: str = "") -> str:
     """An accessible HTML table of a frame, every cell escaped; numbers are right-aligned."""
     numeric = {name for name, dtype in frame.schema.items() if dtype.is_numeric()}
     kind = {name: ' class="number"' if name in numeric else "" for name in frame.columns}
-    head = "".join(
-        f'<th scope="col"{kind[name]}>{escape(name.removeprefix("frac_").replace("_", " "))}</th>'
-        for name in frame.columns
-    )
+    head = "".join(f'<th scope="col"{kind[name]}>{escape(format_heading(name))}</th>' for name in frame.columns)
     body = "".join(
         "<tr>"
         + "".join(f"<td{kind[name]}>{_marked(format_cell(name, row[name]))}</td>" for name in frame.columns)

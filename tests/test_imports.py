@@ -12,7 +12,8 @@ PACKAGES = {"corpora", "refine", "quality", "web", "embed", "train", "synth", "e
 MAY_IMPORT_EVERYTHING = {"cli", "book", "__main__"}
 # clean joins two packages by design; everything else at the top of the library is base.
 JOINS = {"clean": {"refine", "quality"}}
-SHOWS = {"chapter", "report", "plots"}
+# report formats frames and needs nothing but the base, so packages may use it like the base.
+SHOWS = {"chapter", "plots"}
 
 library = Library(PACKAGE)
 

@@ -63,6 +63,12 @@ def test_cells_are_formatted_by_column_name(name, value, shown):
     assert format_cell(name, value) == shown
 
 
+def test_a_share_is_never_headed_like_its_count():
+    shown = html_table(pl.DataFrame({"files_removed": [1], "frac_files_removed": [0.5]}))
+    assert ">files removed</th>" in shown
+    assert ">share of files removed</th>" in shown
+
+
 def test_licences_that_may_be_quoted():
     assert may_quote("Apache-2.0 OR BSD-2-Clause")
     assert not may_quote("GPL-2.0-or-later")

@@ -7,6 +7,7 @@ and formatting are not among them: editing those never runs a chapter again.
 
 import ast
 import hashlib
+import os
 import tomllib
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,8 @@ from opencoder_lib.errors import CookbookError
 from opencoder_lib.store import file_sha256, read_json, versions
 
 DATA_SUFFIXES = (".toml", ".csv", ".mplstyle", ".json", ".txt")
+# The form of runs/<chapter>.json. Raise it when a part is added, or older records would be misread.
+FORMAT = 2
 # Parameters come in resolved, facts one by one; as whole files they would make every chapter stale at each edit.
 SEPARATE = ("profiles.toml", "paper.toml")
 
@@ -136,6 +139,7 @@ def current_key(project: Project, card: Card, parameters: dict[str, Any], librar
             for path in library.reached_data(reached)
         },
         "facts": _named_facts(library.folder, texts),
+        "folders": _folders(parameters),
         "versions": versions() | _corpus_versions(reached),
     }
 
@@ -152,6 +156,22 @@ def _named_facts(folder: Path, texts: list[str]) -> dict[str, str]:
         for key, entry in sorted(facts.items())
         if any(key in text for text in texts)
     }
+
+
+def _folders(parameters: dict[str, Any]) -> dict[str, str]:
+    """A hash of names, sizes and times below each parameter that is the full path of a folder: a reader's own input."""
+    found = {}
+    for value in parameters.values():
+        if isinstance(value, str) and os.path.isabs(value) and os.path.isdir(value):
+            digest = hashlib.sha256()
+            for folder, below, names in os.walk(value):
+                below.sort()
+                for name in sorted(names):
+                    path = os.path.join(folder, name)
+                    about = os.lstat(path)
+                    digest.update(f"{path}\0{about.st_size}\0{about.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
+            found[value] = digest.hexdigest()[:16]
+    return found
 
 
 def _corpus_versions(reached: set[str]) -> dict[str, str]:
@@ -171,6 +191,8 @@ def stale_reasons(project: Project, card: Card, key: dict[str, Any]) -> list[str
         return ["never ran"]
     except CookbookError:
         return ["the record of its last run is damaged"]
+    if run.get("format") != FORMAT:
+        return ["it was recorded by another version of the runner"]
     return [*_damage(project, card, run), *_differences(run["key"], key), *_new_inputs(project, run)]
 
 
@@ -200,6 +222,7 @@ def _differences(then: dict, now: dict) -> list[str]:
         "cells": ("cell {} changed", "cell {} is new", "cell {} is gone"),
         "modules": ("module {} changed", "it now reaches module {}", "it no longer reaches module {}"),
         "data": ("table {} changed", "table {} is new", "table {} is gone"),
+        "folders": ("the folder {} changed", "the folder {} is new", "the folder {} is gone"),
         "facts": ("reported value {} changed", "reported value {} is new", "reported value {} is gone"),
     }
     for part, (changed, added, gone) in words.items():

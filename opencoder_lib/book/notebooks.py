@@ -30,7 +30,7 @@ def stage_notebook(card: Card, executed: dict, measured: dict[str, tuple]) -> di
         if cell["cell_type"] == "markdown":
             cell["source"] = fill_numbers(source_of(cell), place, measured)
         elif cell["cell_type"] == "code":
-            result = results[cell["id"]]
+            result = results.get(cell["id"], {"outputs": [], "execution_count": None})
             cell |= {"outputs": copy.deepcopy(result["outputs"]), "execution_count": result["execution_count"]}
             _caption(cell, place)
         cells.append(cell)

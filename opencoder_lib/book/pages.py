@@ -85,7 +85,12 @@ def outcome_text(outcome: str) -> str:
 def value_text(claim: dict) -> str:
     """The measured value; with the number of runs behind it where there are several."""
     seeds = f" (n = {claim['seeds']})" if claim["seeds"] > 1 else ""
-    return plain(format_value(claim["measured"], claim["unit"])) + seeds
+    return unbroken(claim["measured"], claim["unit"]) + seeds
+
+
+def unbroken(value: Any, unit: str) -> str:
+    """A value for a narrow table cell, its percent sign on the same line."""
+    return plain(format_value(value, unit)).replace(r" \%", "\N{NO-BREAK SPACE}\\%")
 
 
 def scoreboard(project: Project, cards: list[Card], records: dict[str, dict]) -> str:
@@ -104,7 +109,7 @@ def scoreboard(project: Project, cards: list[Card], records: dict[str, dict]) ->
         if card.name not in records:
             continue
         record = records[card.name]
-        lines.append(f"## {plain(card.title)}\n")
+        lines.append(f"## {card.name[:2]} {plain(card.title)}\n")
         lines.append(
             f"[Chapter {card.name[:2]}](../notebooks/{card.path.name}), seed {record['seed']}, "
             f"{plain(record['device'])}, {record['seconds']:,.0f} s.\n"
@@ -119,9 +124,7 @@ def _claims(claims: list[dict], recorded: list[dict]) -> str:
     beside = any(_of(record, claim["key"]) for record in recorded for claim in claims)
     rows = []
     for claim in claims:
-        paper = (
-            f"{plain(format_value(claim['reported'], claim['unit']))} ({plain(claim['section'])}, {claim['status']})"
-        )
+        paper = f"{unbroken(claim['reported'], claim['unit'])} ({plain(claim['section'])}, {claim['status']})"
         others = [
             f"{value_text(found)} ({plain(record['profile'])}, {plain(record['date'])})"
             for record in recorded
@@ -161,7 +164,7 @@ def headline(cards: list[Card], records: dict[str, dict]) -> str:
     rows = []
     for card in cards:
         for claim in records.get(card.name, {"claims": []})["claims"][:1]:
-            reported = plain(format_value(claim["reported"], claim["unit"]))
+            reported = unbroken(claim["reported"], claim["unit"])
             chapter = f"[{card.name[:2]}](/notebooks/{card.path.name})"
             rows.append([chapter, plain(claim["what"]), reported, value_text(claim), outcome_text(claim["outcome"])])
     return table(["Chapter", "Quantity", "Paper", "This run", "Verdict"], rows) if rows else "No chapter has run yet.\n"

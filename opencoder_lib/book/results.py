@@ -14,7 +14,7 @@ from typing import Any
 
 from opencoder_lib import errors
 from opencoder_lib.book.child import Child, record_state
-from opencoder_lib.book.keys import Library
+from opencoder_lib.book.keys import FORMAT, Library
 from opencoder_lib.book.project import Project, source_of
 from opencoder_lib.errors import CookbookError
 from opencoder_lib.store import file_sha256, read_json, write_json
@@ -51,6 +51,7 @@ def accept(project: Project, child: Child, key: dict[str, Any]) -> dict:
         os.fsync(stream.fileno())
     os.replace(child.output, executed)
     run = {
+        "format": FORMAT,
         "key": key,
         "inputs": record["inputs"],
         "artifacts": record["artifacts"],

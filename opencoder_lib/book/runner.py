@@ -213,6 +213,8 @@ class _Run:
 
     def settle(self, outcome: Outcome) -> None:
         self.schedule.outcomes[outcome.chapter] = outcome
+        # First take its line off the live table, or it would be drawn once more below the outcome.
+        self.reporter.working([child for child, _ in self.working.values()])
         self.reporter.settled(outcome.chapter, outcome.state, outcome.text, outcome.seconds)
 
 

@@ -34,6 +34,7 @@ def stage(project: Project, cards: list[Card]) -> str:
     book = project.root / "book"
     toc = yaml.safe_load((book / "_toc.yml").read_text(encoding="utf-8"))
     check_toc(toc, cards)
+    number_chapters(toc, cards)
     config = staged_config(yaml.safe_load((project.root / "_config.yml").read_text(encoding="utf-8")))
     (fresh / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=True, allow_unicode=True), encoding="utf-8")
     (fresh / "_toc.yml").write_text(yaml.safe_dump(toc, sort_keys=False, allow_unicode=True), encoding="utf-8")
@@ -81,6 +82,20 @@ def check_toc(toc: dict, cards: list[Card]) -> None:
         )
     if forgotten := sorted(names - listed):
         raise ConfigError(f"book/_toc.yml does not list notebooks/{forgotten[0]}. Add a line for it under its part.")
+
+
+def number_chapters(toc: dict, cards: list[Card]) -> None:
+    """Put the chapter's number before its title in the navigation; the prose speaks of chapters by number."""
+    titles = {f"notebooks/{card.name}": f"{card.name[:2]} {card.title}" for card in cards}
+
+    def walk(entries: list[dict]) -> None:
+        for entry in entries:
+            if entry.get("file") in titles:
+                entry.setdefault("title", titles[entry["file"]])
+            for below in ("sections", "chapters"):
+                walk(entry.get(below, []))
+
+    walk(toc.get("parts", []) + toc.get("chapters", []))
 
 
 def _copy_book(book: Path, fresh: Path, measured: dict[str, tuple]) -> None:

@@ -79,6 +79,7 @@ def build_book(profile: str, jobs: int | None, force: bool, dry_run: bool, assig
     if dry_run:
         return
     from opencoder_lib.book.html import build_html, up_to_date
+    from opencoder_lib.book.runner import Interrupted
     from opencoder_lib.book.staging import stage
 
     with locked(project.build):
@@ -88,7 +89,10 @@ def build_book(profile: str, jobs: int | None, force: bool, dry_run: bool, assig
             say("Nothing changed on any page: the book in place is current.")
         else:
             say("Building the pages …")
-            build_html(project, staged, say)
+            try:
+                build_html(project, staged, say)
+            except KeyboardInterrupt:
+                raise Interrupted("Stopped while building the pages; those in place are the old ones.") from None
     index = project.build / "html" / "index.html"
     serve = "make serve" if profile == "toy" else f"make serve PROFILE={profile}"
     say(f"\nThe book is at {shown_path(index)}  ({time.monotonic() - began:.0f} s)")

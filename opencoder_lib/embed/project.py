@@ -182,3 +182,14 @@ def bootstrap_difference(points: pl.DataFrame, value: str, seed: int, num_resamp
     low, high = np.percentile(means_S2[:, 0] - means_S2[:, 1], [2.5, 97.5])
     raw, refined = totals_R4[:, :2].sum(0) / totals_R4[:, 2:].sum(0)
     return Difference(float(raw), float(refined), float(low), float(high), num_repos, num_resamples)
+
+
+def outlier_difference(
+    sample: pl.DataFrame, points_N2: np.ndarray, seed: int, num_resamples: int = 2_000
+) -> Difference:
+    """How much the share of outliers falls from raw to refined on a map: `bootstrap_difference` of one flag a file.
+
+    sample: rows with corpus, repo and doc_id. points_N2: where each row lies on the map.
+    """
+    flagged = sample.with_columns(outlier=pl.Series(distances(points_N2) > OUTLIER_DISTANCE))
+    return bootstrap_difference(flagged, "outlier", seed, num_resamples)

@@ -21,13 +21,22 @@ def raw_beside_refined(points: pl.DataFrame, limit: float, explained: list[float
     counts = {}
     for ax, corpus in zip(axes, ("raw", "refined"), strict=True):
         here = points.filter(pl.col("corpus") == corpus).with_columns(stage=stage_of())
-        kept = here.filter(pl.col("stage").is_null())
-        ax.scatter(kept["x"], kept["y"], s=9, marker="o", color=BLUE, alpha=0.45, linewidths=0, label="kept")
         for stage in (name for name in STAGE_MARKER if name in here["stage"].to_list()):
             gone = here.filter(pl.col("stage") == stage)
             colour, marker = STAGE_COLOUR[stage], STAGE_MARKER[stage]
-            ax.scatter(gone["x"], gone["y"], s=16, marker=marker, facecolors="none", edgecolors=colour, linewidths=0.8)
+            ax.scatter(
+                gone["x"],
+                gone["y"],
+                s=13,
+                marker=marker,
+                facecolors="none",
+                edgecolors=colour,
+                linewidths=0.7,
+                alpha=0.8,
+            )
             ax.scatter([], [], s=24, marker=marker, facecolors="none", edgecolors=colour, label=f"removed by {stage}")
+        kept = here.filter(pl.col("stage").is_null())
+        ax.scatter(kept["x"], kept["y"], s=9, marker="o", color=BLUE, alpha=0.6, linewidths=0, label="kept")
         counts[corpus] = (here.height, int((here["distance"] > limit).sum()))
         ax.add_patch(_ellipse(points, limit))
         ax.set_title(f"{corpus}: {counts[corpus][1]} of {here.height} files outside")
@@ -69,3 +78,23 @@ def outlier_kinds(table: pl.DataFrame):
     figure.legend(loc="outside lower center", ncols=4)
     told = "; ".join(f"{corpus} {total:.1f} %" for corpus, total in zip(corpora, left, strict=True))
     return figure, f"Stacked bars of the share of files that are outliers, by what the files look like: {told}."
+
+
+def falls(readings: pl.DataFrame):
+    """The fall in the share of outliers from raw to refined, with its interval, one row a way of reading the files.
+
+    readings: columns measure, fall, low, high (shares).
+    """
+    figure, ax = new_figure(width=7.2, height=1.1 + 0.45 * readings.height)
+    places = np.arange(readings.height)
+    fall, low, high = (100 * readings[name].to_numpy() for name in ("fall", "low", "high"))
+    ax.axvline(0, color=GREY, linewidth=1)
+    ax.errorbar(fall, places, xerr=[fall - low, high - fall], fmt="o", color=BLUE, capsize=4)
+    ax.set_yticks(places, readings["measure"])
+    ax.set_ylim(readings.height - 0.5, -0.5)
+    ax.set_xlabel("outliers in raw minus refined (percentage points)")
+    told = "; ".join(
+        f"{name} {mid:.1f} ({start:.1f} to {stop:.1f})"
+        for name, mid, start, stop in zip(readings["measure"], fall, low, high, strict=True)
+    )
+    return figure, f"Dots with intervals, the fall in the share of outliers in percentage points: {told}."

@@ -42,7 +42,7 @@ def what_if(curve: pl.DataFrame, rule: str, threshold: float, signal: str) -> tu
     """
     alone = curve["exclusive"] / curve["files"]
     figure, axes = new_figure(height=3.4)
-    axes.plot(curve["threshold"], curve["frac_hits"], "o-", color=BLUE, label=f"hit by {rule}")
+    axes.plot(curve["threshold"], curve["frac_files_hit"], "o-", color=BLUE, label=f"hit by {rule}")
     axes.plot(curve["threshold"], alone, "s--", color=ORANGE, label="hit by no other rule")
     _mark_threshold(axes, threshold)
     axes.set(xlabel=f"threshold on {signal}", ylabel="share of judged files", ylim=(0, None), xlim=(0, None))
@@ -50,9 +50,9 @@ def what_if(curve: pl.DataFrame, rule: str, threshold: float, signal: str) -> tu
     axes.legend()
     first, last = curve.row(0, named=True), curve.row(-1, named=True)
     alt = (
-        f"Two curves over the threshold of {rule}. Files hit go from {first['frac_hits']:.1%} at "
-        f"{first['threshold']:g} to {last['frac_hits']:.1%} at {last['threshold']:g}; files hit by no other rule from "
-        f"{alone[0]:.1%} to {alone[-1]:.1%}. The threshold in force is {threshold:g}."
+        f"Two curves over the threshold of {rule}. Files hit go from {first['frac_files_hit']:.1%} at "
+        f"{first['threshold']:g} to {last['frac_files_hit']:.1%} at {last['threshold']:g}; files hit by no other rule "
+        f"from {alone[0]:.1%} to {alone[-1]:.1%}. The threshold in force is {threshold:g}."
     )
     return figure, alt
 
@@ -99,7 +99,9 @@ def surviving(composed: pl.DataFrame, top: int = 12) -> tuple:
     figure, axes = new_figure(height=0.9 + 0.3 * max(shown.height, 1))
     places = list(range(shown.height))
     axes.barh(places, shown["frac_bytes_surviving"], color=RED, alpha=0.75, height=0.65, label="this run")
-    reported = [(value, place) for place, value in zip(places, shown["reported"], strict=True) if value is not None]
+    reported = [
+        (value, place) for place, value in zip(places, shown["frac_reported"], strict=True) if value is not None
+    ]
     if reported:
         axes.plot(
             *zip(*reported, strict=True),
@@ -118,7 +120,7 @@ def surviving(composed: pl.DataFrame, top: int = 12) -> tuple:
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     listed = "; ".join(
         f"{row['language']} {row['frac_bytes_surviving']:.1%}"
-        + (f" (paper {row['reported']:.1%})" if row["reported"] is not None else "")
+        + (f" (paper {row['frac_reported']:.1%})" if row["frac_reported"] is not None else "")
         for row in shown.iter_rows(named=True)
     )
     return figure, f"Bar chart of the share of bytes left by the filter, by language: {listed}."

@@ -5,6 +5,8 @@ import polars as pl
 
 from opencoder_lib.plots.style import BLUE, GREEN, GREY, MARKERS, ORANGE, PINK, new_figure
 
+# Baselines may lie close together, so they are told apart by their dashes and named in the legend.
+LEVEL_DASHES = ((0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)), (0, (2, 4)))
 ARM_LOOK = ((BLUE, "-"), (ORANGE, "--"), (PINK, ":"))
 
 
@@ -40,24 +42,26 @@ def loss_and_rate(log: pl.DataFrame, phases: dict[str, int], smooth: int = 10):
     return figure, alt
 
 
-def held_out_curves(curves: dict[str, pl.DataFrame], levels: dict[str, float]):
+def held_out_curves(curves: dict[str, pl.DataFrame], levels: dict[str, float], split: int):
     """Held-out bits per byte over training tokens, one line an arm, and flat lines for models that do not learn.
 
     curves: per arm a frame with tokens and held_out_bits_per_byte. levels: name and bits per byte of each baseline.
+    split: the tokens seen at which the arms part; the right panel shows what follows, enlarged.
     """
-    figure, ax = new_figure(width=7.2, height=4.2)
-    last = max(frame["tokens"].max() for frame in curves.values()) / 1e3
+    figure, (whole, end) = new_figure(1, 2, width=8.6, height=4.2, width_ratios=(2, 1))
     for (name, frame), (colour, line), marker in zip(curves.items(), ARM_LOOK, MARKERS, strict=False):
-        bits = frame["held_out_bits_per_byte"]
-        ax.plot(frame["tokens"] / 1e3, bits, color=colour, linestyle=line, marker=marker, markersize=4, label=name)
-    for name, bits in levels.items():
-        ax.axhline(bits, color=GREY, linestyle="--", linewidth=1)
-        ax.annotate(f"{name} {bits:.2f}", (last, bits), xytext=(0, 3), textcoords="offset points", ha="right")
+        look = {"color": colour, "linestyle": line, "marker": marker, "markersize": 4, "label": name}
+        for ax, part in ((whole, frame), (end, frame.filter(pl.col("tokens") >= split))):
+            ax.plot(part["tokens"] / 1e3, part["held_out_bits_per_byte"], **look)
+    for (name, bits), dashes in zip(levels.items(), LEVEL_DASHES, strict=False):
+        whole.axhline(bits, color=GREY, linestyle=dashes, linewidth=1.2, label=f"{name}: {bits:.2f}")
     top = max([*levels.values(), *(frame["held_out_bits_per_byte"].max() for frame in curves.values())])
-    ax.set_ylim(0, 1.08 * top)
-    ax.set_xlabel("training tokens (thousands)")
-    ax.set_ylabel("held-out bits per byte")
-    ax.legend(loc="lower left")
+    whole.set_ylim(0, 1.08 * top)
+    whole.set_ylabel("held-out bits per byte")
+    whole.legend(loc="lower left", fontsize="small")
+    end.set_title("after the arms part, enlarged")
+    for ax in (whole, end):
+        ax.set_xlabel("training tokens (thousands)")
     ends = "; ".join(f"{name} ends at {frame['held_out_bits_per_byte'][-1]:.3f}" for name, frame in curves.items())
     flat = "; ".join(f"{name} {bits:.2f}" for name, bits in levels.items())
     return figure, f"Held-out bits per byte against training tokens: {ends}. Flat lines: {flat}."

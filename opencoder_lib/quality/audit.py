@@ -7,7 +7,7 @@ import polars as pl
 
 from opencoder_lib.paper import facts
 from opencoder_lib.quality.apply import STAGE, decide, judged, signal_values
-from opencoder_lib.quality.rules import Rulebook, Threshold
+from opencoder_lib.quality.rules import Rulebook
 from opencoder_lib.report import PERMISSIVE
 
 
@@ -15,7 +15,7 @@ def hits_by_rule(files: pl.DataFrame, signals: pl.DataFrame, rules: Rulebook) ->
     """One row per rule, in rulebook order: how often it holds among the real files, alone or with others.
 
     Columns: rule, scope, signal, files (judged by it), hits, exclusive (no other rule holds), removed (it was the
-    first to hold), frac_hits (of files), bytes_exclusive. Exclusive hits are what a rule alone is answerable for.
+    first to hold), frac_files_hit (of files), bytes_exclusive. Exclusive hits are what a rule alone is answerable for.
     """
     joined = judged(files, signals).filter(pl.col("origin") != "planted")
     decisions = decide(files, signals, rules).join(joined.select("doc_id", "n_bytes"), on="doc_id", how="semi")
@@ -33,7 +33,7 @@ def hits_by_rule(files: pl.DataFrame, signals: pl.DataFrame, rules: Rulebook) ->
             (rule.id, rule.group, rule.signal, judged_here, int(hit.sum()), int(exclusive.sum()), removed, share,
              int(size[exclusive].sum()))
         )  # fmt: skip
-    names = ["rule", "scope", "signal", "files", "hits", "exclusive", "removed", "frac_hits", "bytes_exclusive"]
+    names = ["rule", "scope", "signal", "files", "hits", "exclusive", "removed", "frac_files_hit", "bytes_exclusive"]
     kinds = [pl.String] * 3 + [pl.Int64] * 4 + [pl.Float64, pl.Int64]
     return pl.DataFrame(rows, schema=dict(zip(names, kinds, strict=True)), orient="row")
 
@@ -43,9 +43,9 @@ def what_if(
 ) -> pl.DataFrame:
     """What one rule would remove at other thresholds, from stored signals: no text is read.
 
-    Columns: threshold, files (judged by the rule), hits, exclusive (no other rule holds), frac_hits, bytes_exclusive,
-    is_current. Real files only. Each number replaces the threshold in every set of the rule; a rule that drops outside
-    a range keeps its lower bound and moves the upper one.
+    Columns: threshold, files (judged by the rule), hits, exclusive (no other rule holds), frac_files_hit,
+    bytes_exclusive, is_current. Ascending, the threshold in force always among them. Real files only. A number
+    replaces the threshold in every set of the rule; a rule that drops outside a range moves the upper end.
     """
     rule = rules[rule_id]
     joined = judged(files, signals).filter(pl.col("origin") != "planted")
@@ -58,15 +58,14 @@ def what_if(
     current = rule.common_threshold
     num_judged = int(np.isin(sets, rule.live_sets).sum())
     rows = []
-    for value in thresholds:
-        moved = Threshold(current.kind, (current.value[0], value) if current.kind == "drop_outside" else value)
-        unmoved = np.allclose(moved.value, current.value, rtol=1e-12)
-        hit = rule.fires(values, sets, moved)
+    moved_to = {float(cut) for cut in thresholds if not np.isclose(cut, current.cut, rtol=1e-9)} | {current.cut}
+    for cut in sorted(moved_to):
+        hit = rule.fires(values, sets, current.moved_to(cut))
         exclusive = hit & ~others
         share = float(hit.sum() / num_judged) if num_judged else None
-        rows.append((float(value), num_judged, int(hit.sum()), int(exclusive.sum()), share, int(size[exclusive].sum()),
-                     unmoved))  # fmt: skip
-    names = ["threshold", "files", "hits", "exclusive", "frac_hits", "bytes_exclusive", "is_current"]
+        rows.append((cut, num_judged, int(hit.sum()), int(exclusive.sum()), share, int(size[exclusive].sum()),
+                     cut == current.cut))  # fmt: skip
+    names = ["threshold", "files", "hits", "exclusive", "frac_files_hit", "bytes_exclusive", "is_current"]
     kinds = [pl.Float64, pl.Int64, pl.Int64, pl.Int64, pl.Float64, pl.Int64, pl.Boolean]
     return pl.DataFrame(rows, schema=dict(zip(names, kinds, strict=True)), orient="row")
 
@@ -93,7 +92,7 @@ def composition(files: pl.DataFrame) -> pl.DataFrame:
 
 
 def with_reported(composed: pl.DataFrame) -> pl.DataFrame:
-    """Return the frame of `composition` with `reported`, the paper's surviving share of the language, or null."""
+    """Return the frame of `composition` with `frac_reported`, the paper's surviving share of the language, or null."""
     prefix = "surviving."
     reported = {
         key.removeprefix(prefix).replace("_", " "): float(found.value)
@@ -101,7 +100,7 @@ def with_reported(composed: pl.DataFrame) -> pl.DataFrame:
         if key.startswith(prefix)
     }
     share = pl.col("language").replace_strict(reported, default=None, return_dtype=pl.Float64)
-    return composed.with_columns(reported=share)
+    return composed.with_columns(frac_reported=share)
 
 
 def distribution(

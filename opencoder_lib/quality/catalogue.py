@@ -36,9 +36,9 @@ def _introduction(rules: Rulebook, hits: pl.DataFrame | None) -> str:
         else "Chapter 05 has not run in this profile, so no hits are shown."
     )
     return (
-        f"A file is dropped when any rule of its set holds. This page is made from the rulebook "
-        f"`{escape(rules.name)}`: every entry states its threshold, why it exists and where it comes from, and shows a document that it drops "
-        f"and one that the whole rulebook keeps. The tests run these documents. {ran}"
+        "A file is dropped when any rule of its set holds. This page is made from the rulebook "
+        f"`{escape(rules.name)}`: every entry states its threshold, why it exists and where it comes from, and shows a "
+        f"document that it drops and one that the whole rulebook keeps. The tests run these documents. {ran}"
     )
 
 
@@ -51,14 +51,14 @@ def _counts(rules: Rulebook) -> str:
         pl.DataFrame(live, schema=["set", "live rules"], orient="row"), "Live rules of each set of files"
     )
     text = (
-        f"**{len(rules)} rules** ({scopes}) over {len({(rule.group, rule.signal) for rule in rules})} signals, live as "
+        f"**{len(rules)} rules** ({scopes}) over {len({rule.official for rule in rules})} official signals, live as "
         f"**{rules.num_pairs} pairs** of rule and set. The paper speaks of over {fact('filter.num_rules').text} rules. "
         f"The release registers {fact('filter.num_signals').text} signals, of which "
         f"{fact('filter.num_live_signals').text} have a threshold somewhere, in {fact('filter.num_pairs').text} live "
         "pairs. None of these is 130: the paper's number fits neither signals nor pairs and is best read as a loose "
         "count. What the release has and this rulebook has not are the language-specific rules of C, C++, C#, Go, "
-        "HTML, Java and JavaScript; their files are judged by the general rules. The Chinese rules on words are "
-        "loaded, but silent without a Chinese tokenizer."
+        "HTML, Java and JavaScript; their files are judged by the general rules. The Chinese rules on words "
+        "are loaded, but silent without a Chinese tokenizer."
     )
     return f"{text}\n\n{table}"
 
@@ -67,7 +67,6 @@ def _overview(rules: list[Rule], counts: dict[str, dict]) -> str:
     rows = [
         {
             "rule": rule.id,
-            "signal": rule.signal,
             "drops when": str(rule.common_threshold),
             "sets": len(rule.live_sets),
             "hits": counts.get(rule.id, {}).get("hits"),
@@ -75,7 +74,7 @@ def _overview(rules: list[Rule], counts: dict[str, dict]) -> str:
         }
         for rule in rules
     ]
-    schema = {"rule": pl.String, "signal": pl.String, "drops when": pl.String, "sets": pl.Int64, "hits": pl.Int64}
+    schema = {"rule": pl.String, "drops when": pl.String, "sets": pl.Int64, "hits": pl.Int64}
     return html_table(pl.DataFrame(rows, schema=schema | {"of them alone": pl.Int64}))
 
 

@@ -63,10 +63,19 @@ class Threshold:
             return (values < self.value[0]) | (values > self.value[1])
         return values == self.value
 
+    @property
+    def cut(self) -> float:
+        """The number that a what-if moves: of a range, the upper end."""
+        return self.value[1] if self.kind == "drop_outside" else self.value
+
+    def moved_to(self, cut: float) -> "Threshold":
+        """The same kind of threshold with another cut."""
+        return Threshold(self.kind, (self.value[0], cut) if self.kind == "drop_outside" else cut)
+
     def __str__(self) -> str:
         if self.kind == "drop_outside":
-            return f"< {self.value[0]:,g} or > {self.value[1]:,g}"
-        return f"{ {'drop_above': '>', 'drop_below': '<', 'drop_if': '='}[self.kind] } {self.value:,g}"
+            return f"< {self.value[0]:,.10g} or > {self.value[1]:,.10g}"
+        return f"{ {'drop_above': '>', 'drop_below': '<', 'drop_if': '='}[self.kind] } {self.value:,.10g}"
 
 
 @dataclass(frozen=True)

@@ -146,9 +146,9 @@ def planted_pairs(files: pl.DataFrame, minhash: MinHash) -> pl.DataFrame:
 
 
 def outcome(files: pl.DataFrame, minhash: MinHash) -> dict:
-    """What one setting did: split, files_removed and shares of real files, lowest_measured, precision and recall.
+    """What one setting did: split, files_removed, frac_of_files, frac_of_bytes, lowest_measured, precision, recall.
 
-    files: after `drop_near_duplicates`. Shares are of the real files that reached the stage, by files and by bytes;
+    files: after `drop_near_duplicates`. The shares are those removed of the real files that reached the stage;
     precision and recall are those of the planted files, lowest_measured is the removed real file least like its
     survivor.
     """
@@ -158,8 +158,8 @@ def outcome(files: pl.DataFrame, minhash: MinHash) -> dict:
     return {
         "split": f"{minhash.bands} x {minhash.rows}",
         "files_removed": gone.height,
-        "frac_files_removed": gone.height / max(1, reached.height),
-        "frac_bytes_removed": gone["n_bytes"].sum() / max(1, reached["n_bytes"].sum()),
+        "frac_of_files": gone.height / max(1, reached.height),
+        "frac_of_bytes": gone["n_bytes"].sum() / max(1, reached["n_bytes"].sum()),
         "lowest_measured": gone["measured"].min(),
         "precision": planted["precision"],
         "recall": planted["recall"],

@@ -28,8 +28,8 @@ BEFORE_DOCSTRING = r"""^[ \t\f]*+[rRuUbB]{0,2}(?="{3}|'{3})"""
 CHARACTER = r"'(?:[^'\\\n]|\\[^\n][^'\n]{0,9})'"
 # Where an operator, a keyword or a line start comes before, `/` starts a literal. The bound on `[…]` keeps it linear.
 REGEX_LITERAL = (
-    r"(?:[=(,:\[!&|?{};~^%*+<>-]|\b(?:return|typeof|case|of|in|throw|do|else)\b|^)\s*+"
-    r"/(?![*/])(?:[^/\\\[\n]|\\[^\n]|\[(?:[^\]\\\n]|\\[^\n]){0,200}+\])++/"
+    r"(?:(?:[=(,:\[!&|?{};~^%*+<>-]|\b(?:return|typeof|case|of|in|throw|do|else)\b)\s*+|^[^\S\n]*+)"
+    r"/(?![*/])(?:[^/\\\[\n]|\\[^\n]|\[(?:[^\]\\\n]|\\[^\n]){0,60}+\])++/"
 )
 
 

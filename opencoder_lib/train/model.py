@@ -49,6 +49,7 @@ class Shape:
             tie_word_embeddings=self.tied,
             rms_norm_eps=1e-5,
             initializer_range=0.02,
+            use_cache=False,
             bos_token_id=None,
             eos_token_id=None,
         )

@@ -3,7 +3,7 @@ import json
 import fake_project as fake
 import pytest
 
-from opencoder_lib.book.keys import Library, code_hash, current_key, stale_reasons
+from opencoder_lib.book.keys import FORMAT, Library, code_hash, current_key, stale_reasons
 from opencoder_lib.book.project import Project, read_cards, resolve_parameters
 from opencoder_lib.store import file_sha256, write_json
 
@@ -92,6 +92,7 @@ def pretend_run(project, number=0, **inputs):
     executed = project.build / "executed" / f"{card.name}.ipynb"
     write_json(executed, {})
     run = {
+        "format": FORMAT,
         "key": key,
         "inputs": inputs,
         "artifacts": {"numbers": about["sha256"]},
@@ -183,6 +184,11 @@ def test_a_damaged_record_is_a_reason(project):
     assert reasons(project) == ["the record of its last run is damaged"]
 
 
+def test_a_record_in_an_older_form_is_a_reason(project):
+    write_json(project.build / "runs" / "01-count.json", {"key": {}})
+    assert reasons(project) == ["it was recorded by another version of the runner"]
+
+
 def test_new_results_of_an_earlier_chapter_are_a_reason(project):
     pretend_run(project)
     about = project.store.describe("01-count", "numbers")
@@ -196,3 +202,14 @@ def test_another_version_of_a_package_is_a_reason(project, monkeypatch):
     pretend_run(project)
     monkeypatch.setattr("opencoder_lib.book.keys.versions", lambda: {"python": "3.99"})
     assert "version of python changed (" in " ".join(reasons(project))
+
+
+def test_an_edit_in_a_folder_of_the_readers_own_is_a_reason(project, tmp_path):
+    own = tmp_path / "own"
+    (own / "a").mkdir(parents=True)
+    (own / "a" / "x.py").write_text("1", encoding="utf-8")
+    fake.write(project.root, _01_count=fake.first(size=repr(str(own)), body="numbers = []"))
+    pretend_run(project)
+    assert reasons(project) == []
+    (own / "a" / "y.py").write_text("2", encoding="utf-8")
+    assert reasons(project) == [f"the folder {own} changed"]

@@ -93,7 +93,10 @@ def records(project, cards):
 def test_the_scoreboard_sets_the_run_beside_the_paper(project, cards, records):
     page = pages.scoreboard(project, cards, records)
     assert "1 in all; 1 *not comparable at this size*" in page
-    assert r"| share of exact duplicates | 75 \% (2\.1\.1, stated) | 11\.3 \% |" in page
+    assert (
+        "| share of exact duplicates | 75\N{NO-BREAK SPACE}\\% (2\\.1\\.1, stated) | 11\\.3\N{NO-BREAK SPACE}\\% |"
+        in page
+    )
     assert "[not comparable at this size]{.verdict .verdict-not-comparable-at-this-size}" in page
     assert r"packages \| are \*curated\*" in page
 
@@ -102,7 +105,7 @@ def test_recorded_runs_stand_beside_this_one(project, cards, records):
     write_json(project.root / "book/records/gpu.json", RECORD | {"claims": [CLAIM | {"measured": 0.2, "seeds": 8}]})
     page = pages.scoreboard(project, cards, records)
     assert "| Quantity | Paper | This run | Recorded runs | Verdict | Because |" in page
-    assert r"20 \% (n = 8) (gpu, 2026\-11\-21)" in page
+    assert "20\N{NO-BREAK SPACE}\\% (n = 8) (gpu, 2026\\-11\\-21)" in page
     assert r"| gpu | Big GPU | 2026\-11\-21 | abcdef012345 | 1 |" in page
 
 
@@ -187,6 +190,7 @@ def test_equal_content_is_staged_to_an_equal_hash(project, cards, monkeypatch):
     assert staging.stage(project, cards) != first
     landing = (project.build / "src" / "index.md").read_text(encoding="utf-8")
     assert r"[how](book/how-to-read.md) 11\.3 \%" in landing
+    assert "title: 02 Doubling" in (project.build / "src" / "_toc.yml").read_text(encoding="utf-8")
     assert "| Chapter | Quantity |" in landing
     assert (project.build / "src" / "book" / "_static" / "tex-svg.js").stat().st_size > 1_000_000
 

@@ -52,7 +52,6 @@ async () => {
       text: node.textContent.trim().slice(0, 80),
     })),
     raw_tex: /\\\(|\\\[|\$\$/.test(prose.textContent),
-    prose: prose.textContent,
     overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
     faint: all(read, article)
       .filter((node) => node.textContent.trim() && node.checkVisibility() && contrast(node) < 4.5)

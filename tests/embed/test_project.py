@@ -156,3 +156,17 @@ def test_the_bootstrap_draws_whole_repositories():
     assert (found.low, found.value, found.high) == (0.0, 0.5, 1.0)
     with pytest.raises(SchemaError, match="both hold files"):
         project.bootstrap_difference(points.filter(corpus="raw"), "outlier", seed=0)
+
+
+def test_the_share_of_outliers_is_read_off_the_map():
+    near = np.random.default_rng(3).normal(size=(38, 2)) * 0.1
+    points = np.concatenate([near[:19], [[9.0, 9.0]], near[19:], [[0.0, 0.0]]])
+    sample = pl.DataFrame(
+        {
+            "corpus": ["raw"] * 20 + ["refined"] * 20,
+            "repo": [f"r{i % 4}" for i in range(40)],
+            "doc_id": [str(i) for i in range(40)],
+        }
+    )
+    found = project.outlier_difference(sample, points, seed=0)
+    assert (found.raw, found.refined) == (0.05, 0.0)

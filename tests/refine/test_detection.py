@@ -142,8 +142,8 @@ def test_outcome_counts_real_files_that_reached_the_stage():
     assert outcome(judged(), PAPER) == {
         "split": "16 x 128",
         "files_removed": 1,
-        "frac_files_removed": 0.5,
-        "frac_bytes_removed": 0.5,
+        "frac_of_files": 0.5,
+        "frac_of_bytes": 0.5,
         "lowest_measured": 0.98,
         "precision": 1.0,
         "recall": 0.5,

@@ -7,9 +7,11 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stage_contract import assert_stage_contract, file_frames
 
+from opencoder_lib.corpora import plant_defects
 from opencoder_lib.errors import ConfigError
-from opencoder_lib.files import JUDGEMENT, content_hash, funnel, new_files, score
+from opencoder_lib.files import content_hash, funnel, new_files, score
 from opencoder_lib.refine.exact import REASON, drop_exact_duplicates, keys, mark, reduce, shared_contents
 
 OLD, NEW = datetime(2015, 1, 1), datetime(2023, 11, 1)
@@ -91,12 +93,8 @@ row = st.fixed_dictionaries(
 )
 def test_stage_contract_holds_for_any_order_and_any_sharding(rows, num_shards, order):
     before = files_of(*rows)
-    after = drop_exact_duplicates(before)
-
-    untouched = [name for name in before.columns if name not in JUDGEMENT]
-    assert after.select(untouched).equals(before.select(untouched))
+    after = assert_stage_contract(drop_exact_duplicates, before)
     was_gone = before["removed_by"].is_not_null()
-    assert after.filter(was_gone).equals(before.filter(was_gone))
     left = after.filter(pl.col("removed_by").is_null())
     assert left["text"].n_unique() == left.height
     assert set(left["text"]) == set(before.filter(~was_gone)["text"])
@@ -104,9 +102,21 @@ def test_stage_contract_holds_for_any_order_and_any_sharding(rows, num_shards, o
     assert (survivors["text"] == survivors["text_right"]).all()
 
     shuffled = before[order.sample(range(before.height), before.height)]
-    assert content_hash(drop_exact_duplicates(shuffled)) == content_hash(after)
     assert content_hash(in_shards(shuffled, num_shards)) == content_hash(after)
-    assert drop_exact_duplicates(after).equals(after)
+
+
+@settings(deadline=None)
+@given(file_frames())
+def test_exact_deduplication_keeps_the_stage_contract(files):
+    assert_stage_contract(drop_exact_duplicates, files)
+
+
+def test_planted_copies_name_the_survivor_that_the_rule_asks_for():
+    planted = plant_defects().filter(pl.col("repo") == "planted/exact.duplicate")
+    after = drop_exact_duplicates(planted)
+    gone = after.filter(pl.col("removed_by") == REASON)
+    assert gone["survivor"].to_list() == gone["planted_source"].to_list()
+    assert score(after, "exact") == {"planted": 38, "removed": 38, "hits": 38, "precision": 1.0, "recall": 1.0}
 
 
 def in_shards(files, num_shards):

@@ -1,4 +1,4 @@
-"""Fuzzy deduplication: shingles by hand, signatures equal to datasketch's, the same groups in any order and sharding."""
+"""Fuzzy deduplication: shingles by hand, signatures equal to datasketch's, the same groups in any order and shards."""
 
 import re
 import tracemalloc
@@ -10,10 +10,13 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stage_contract import assert_stage_contract, file_frames
 
+from opencoder_lib.corpora import plant_defects
 from opencoder_lib.errors import ConfigError, SchemaError
-from opencoder_lib.files import JUDGEMENT, content_hash, new_files
+from opencoder_lib.files import content_hash, new_files, score
 from opencoder_lib.refine import exact
+from opencoder_lib.refine.detection import planted_pairs
 from opencoder_lib.refine.minhash import (
     REASON,
     MinHash,
@@ -288,24 +291,36 @@ def test_partition_equals_datasketch_used_directly(minhash):
 @given(seed=st.integers(0, 999), num_shards=st.integers(1, 4), order=st.randoms(use_true_random=False))
 def test_stage_contract_holds_for_any_order_and_any_sharding(seed, num_shards, order):
     before = exact.drop_exact_duplicates(near_corpus(seed, groups=5))
-    after = drop_near_duplicates(before, SMALL)
-
-    untouched = [name for name in before.columns if name not in JUDGEMENT]
-    assert after.select(untouched).equals(before.select(untouched))
-    was_gone = before["removed_by"].is_not_null()
-    assert after.filter(was_gone).equals(before.filter(was_gone))
+    after = assert_stage_contract(lambda files: drop_near_duplicates(files, SMALL), before)
     gone = after.filter(pl.col("removed_by") == REASON)
     left = after.filter(pl.col("removed_by").is_null())
     assert set(gone["survivor"]) <= set(left["doc_id"])
     assert gone["measured"].is_between(0, 1).all()
 
     shuffled = before[order.sample(range(before.height), before.height)]
-    assert content_hash(drop_near_duplicates(shuffled, SMALL)) == content_hash(after)
     shards = [shuffled[at::num_shards] for at in range(num_shards)]
     signatures = pl.concat([keys(shard, SMALL) for shard in shards])
     who = pl.concat([shard.select("doc_id", "stars", "committed_at") for shard in shards])
     decisions = decide(who, signatures, links(signatures, SMALL))
     assert content_hash(pl.concat([mark(shard, decisions) for shard in shards])) == content_hash(after)
+
+
+@settings(max_examples=40, deadline=None)
+@given(file_frames())
+def test_fuzzy_deduplication_keeps_the_stage_contract(files):
+    assert_stage_contract(lambda frame: drop_near_duplicates(frame, SMALL), files)
+
+
+def test_planted_near_duplicates_are_caught_as_often_as_the_formula_says():
+    planted = plant_defects().filter(pl.col("repo") == "planted/fuzzy.near_duplicate")
+    after = drop_near_duplicates(planted)
+    pairs = planted_pairs(after, PAPER)
+    spread = (pairs["expected"] * (1 - pairs["expected"])).sum() ** 0.5
+    assert abs(pairs["caught"].sum() - pairs["expected"].sum()) < 3 * spread
+    gone = after.filter(pl.col("removed_by") == REASON)
+    assert gone["survivor"].to_list() == gone["planted_source"].to_list()
+    assert (gone["measured"] - gone["planted_jaccard"]).abs().max() < 0.02
+    assert score(after, "fuzzy")["precision"] == 1.0
 
 
 def test_links_of_parts_join_into_the_components_of_the_whole():

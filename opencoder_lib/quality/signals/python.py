@@ -10,8 +10,6 @@ from opencoder_lib.quality.views import Views
 from opencoder_lib.syntax.tree import tokenizes
 
 NO_TREE = "does not parse, is too long to parse, or has no code lines"
-# The standard tokenizer reads about 0.5 MB/s; longer files that do not parse get no comment share.
-TOKENIZE_LIMIT = 1_000_000
 # The release starts with \s*, which is quadratic over blank lines; matching from the line of `return` counts the same.
 _RETURN = re.compile(r"^[^\S\n]*return(?:\s+.+)?\s*$", re.MULTILINE)
 
@@ -25,21 +23,17 @@ def _tree_counts(views: Views, *names: str) -> np.ndarray:
     "frac_chars_comments",
     "python",
     views=("hash_comments", "python", "chars"),
-    null_when="empty file, or a long file that does not parse",
+    null_when="empty file, or does not parse and is too long to tokenize",
     official="qsc_code_frac_chars_comments",
 )
 def frac_chars_comments(views: Views) -> np.ndarray:
     """Characters of docstrings and of `#` comments, the # signs left out, / characters. Docstrings count only if the
     file parses, comments only if the standard tokenizer reads all of it."""
     found = []
-    for text, comments, facts, length in zip(
-        views.texts, views.hash_comments, views.python, views.chars.lengths, strict=True
-    ):
-        if facts is None and length > TOKENIZE_LIMIT:
-            found.append(np.nan)
-            continue
-        hashes = comments.replace("#", "") if facts is not None or tokenizes(text) else ""
-        found.append(len(f"{facts.docstrings if facts else ''}\n{hashes}".strip()))
+    for text, comments, facts in zip(views.texts, views.hash_comments, views.python, strict=True):
+        reads = facts is not None or tokenizes(text)
+        documented = f"{facts.docstrings if facts else ''}\n{comments.replace('#', '') if reads else ''}"
+        found.append(np.nan if reads is None else len(documented.strip()))
     return ratio(found, views.chars.lengths)
 
 
