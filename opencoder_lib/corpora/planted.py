@@ -16,11 +16,10 @@ from opencoder_lib.corpora.defects import FILTER_DEFECTS, NEAR_EXTENSION
 from opencoder_lib.corpora.generated import LANGUAGES, Words, markdown_page, python_module
 from opencoder_lib.corpora.reading import MAX_BYTES, decode, file_row
 from opencoder_lib.files import doc_id, new_files
+from opencoder_lib.shingles import TOKEN, jaccard, shingles
 
 LICENSE = "Apache-2.0"
 FIRST_DAY = datetime(2020, 1, 1)
-TOKEN = re.compile(r"[A-Za-z0-9_]+")
-NGRAM = 5
 
 # A pair is a near-duplicate above this Jaccard (the paper's bands find 92 % of pairs there) and clean below the lower
 # one (0.002 %). Between them the outcome is a coin, so those copies have no truth; `planted_jaccard` still tells.
@@ -54,20 +53,6 @@ def plant_defects(seed: int = 0) -> pl.DataFrame:
     extra = {"planted_source": pl.String, "planted_jaccard": pl.Float64}
     frame = new_files([{name: None for name in extra} | row for row in rows])
     return frame.with_columns(pl.col(name).cast(dtype) for name, dtype in extra.items())
-
-
-def shingles(text: str) -> set[str]:
-    """The distinct 5-grams of a text: runs of letters, digits and underscore, case kept, joined by one space."""
-    tokens = TOKEN.findall(text)
-    if len(tokens) < NGRAM:
-        return {" ".join(tokens)} if tokens else set()
-    return {" ".join(tokens[at : at + NGRAM]) for at in range(len(tokens) - NGRAM + 1)}
-
-
-def jaccard(first: str, second: str) -> float:
-    """Size of the intersection over size of the union of two texts' sets of 5-grams; 1 when both are empty."""
-    a, b = shingles(first), shingles(second)
-    return len(a & b) / len(a | b) if a or b else 1.0
 
 
 def _row(kind: str, path: str, data: str | bytes, truth: str | None, **known) -> dict:
@@ -139,7 +124,7 @@ def _fuzzy(seed: int) -> Iterator[dict]:
             extension = list(LANGUAGES)[at % 3]
             original = LANGUAGES[extension](rng, 16)
             copy = _edited(original, target, extension, rng)
-            similar, name = jaccard(original, copy), f"{Words(rng).snake()}.{extension}"
+            similar, name = jaccard(shingles(original), shingles(copy)), f"{Words(rng).snake()}.{extension}"
             truth = "fuzzy.near_duplicate" if similar > NEAR else "clean" if similar <= FAR else None
             date = FIRST_DAY + timedelta(days=int(rng.integers(1500)))
             yield _row("fuzzy.near_duplicate", f"original/{name}", original, "clean", stars=800, committed_at=date)
@@ -165,10 +150,12 @@ def _edited(text: str, target: float, extension: str, rng: Generator) -> str:
     is_name = re.compile(r"[a-z]+(?:_[a-z]+){2,}|[a-z]+(?:[A-Z][a-z]+){2,}")
     places = [match for match in TOKEN.finditer(text) if is_name.fullmatch(match.group())]
     order = [places[int(at)] for at in rng.permutation(len(places))]
+    original = shingles(text)
     low, high = 0, len(order)
     while low < high:
         middle = (low + high + 1) // 2
-        low, high = (middle, high) if jaccard(text, _renamed(text, order[:middle])) >= target else (low, middle - 1)
+        near = jaccard(original, shingles(_renamed(text, order[:middle]))) >= target
+        low, high = (middle, high) if near else (low, middle - 1)
     return _renamed(text, order[:low])
 
 

@@ -9,8 +9,9 @@ import polars as pl
 
 from opencoder_lib.errors import ConfigError
 from opencoder_lib.files import real, score
-from opencoder_lib.refine.minhash import REASON, MinHash, jaccard, shingles, signature_matrix
+from opencoder_lib.refine.minhash import REASON, MinHash, signature_matrix
 from opencoder_lib.seeds import rng
+from opencoder_lib.shingles import jaccard, shingles
 
 Z_95 = 1.959964
 

@@ -14,7 +14,6 @@ datasketch makes the signatures and keeps the index; it is also what a faster ke
 """
 
 import hashlib
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -25,9 +24,9 @@ import polars as pl
 from opencoder_lib.errors import ConfigError, SchemaError
 from opencoder_lib.files import mark_removed, remaining
 from opencoder_lib.refine.clusters import KEEP, choose_survivors, connected_components, only_of, survivor_columns
+from opencoder_lib.shingles import shingles
 
 REASON = "fuzzy.near_duplicate"
-TOKEN = re.compile(r"[A-Za-z0-9_]+")
 SCHEME = "affine32"
 # datasketch makes a (shingles x num_hashes) matrix of what it gets at once. 32 shingles are 256 KB at 2,048 hashes:
 # a file of any size fits, and the matrix stays in the processor's cache, which is twice as fast.
@@ -101,29 +100,6 @@ def drop_near_duplicates(
     survivor_columns(files, keep)
     signatures = keys(files, minhash) if signatures is None else _signatures_of(files, signatures)
     return mark(files, decide(files, signatures, links(signatures, minhash), keep))
-
-
-def tokens(text: str) -> list[str]:
-    """The maximal runs of ASCII letters, digits and underscore, in order, case kept."""
-    return TOKEN.findall(text)
-
-
-def shingles(text: str, ngram: int = 5) -> set[str]:
-    """The distinct runs of `ngram` tokens, each joined by one space.
-
-    A text with fewer tokens is one shingle of what it has; one without any token has no shingle. Layout and
-    punctuation do not count, and neither do letters outside ASCII.
-    """
-    words = tokens(text)
-    if len(words) < ngram:
-        return {" ".join(words)} if words else set()
-    return set(map(" ".join, zip(*(words[start:] for start in range(ngram)), strict=False)))
-
-
-def jaccard(one: set, other: set) -> float:
-    """Size of the intersection over size of the union; 0 when both sets are empty: nothing says they are alike."""
-    union = len(one | other)
-    return len(one & other) / union if union else 0.0
 
 
 def signature_matrix(texts: Iterable[str], minhash: MinHash) -> tuple[np.ndarray, np.ndarray]:

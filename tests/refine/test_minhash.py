@@ -24,14 +24,13 @@ from opencoder_lib.refine.minhash import (
     decide,
     drop_near_duplicates,
     estimate_jaccard,
-    jaccard,
     keys,
     links,
     mark,
-    shingles,
     signature_matrix,
 )
 from opencoder_lib.seeds import rng
+from opencoder_lib.shingles import jaccard, shingles
 
 PAPER = MinHash()
 SMALL = MinHash(num_hashes=128, bands=16, rows=8)
