@@ -105,7 +105,9 @@ class Chapter:
                 continue
             print(f"{self.name} needs {need}, which has not run (profile {self.profile}). Running it first …")
             command = [sys.executable, "-m", "opencoder_lib", "run", "--only", need[:2], "--profile", self.profile]
-            if subprocess.run(command, cwd=self.root, check=False).returncode:
+            # Jupyter tells its children to colour; a moving display would fill the cell with control characters.
+            plain = {name: value for name, value in os.environ.items() if name not in ("FORCE_COLOR", "CLICOLOR_FORCE")}
+            if subprocess.run(command, cwd=self.root, env=plain, check=False).returncode:
                 raise MissingArtifact(f"{need} did not finish; see the messages above.")
 
     def load(self, name: str, of: str) -> Any:

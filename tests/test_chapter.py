@@ -132,11 +132,12 @@ def test_the_same_content_gives_the_same_hash_in_another_run(open_chapter, files
 def test_run_by_hand_a_chapter_first_builds_what_never_ran(open_chapter, monkeypatch, capsys):
     calls = []
 
-    def pretend(command, **_):
-        calls.append(command[1:])
+    def pretend(command, env, **_):
+        calls.append((command[1:], "FORCE_COLOR" in env))
         return type("Done", (), {"returncode": 0})
 
     monkeypatch.setattr("opencoder_lib.chapter.subprocess.run", pretend)
+    monkeypatch.setenv("FORCE_COLOR", "1")
     open_chapter(EXACT, [CORPUS]).build_missing()
-    assert calls == [["-m", "opencoder_lib", "run", "--only", "01", "--profile", "toy"]]
+    assert calls == [(["-m", "opencoder_lib", "run", "--only", "01", "--profile", "toy"], False)]
     assert f"{EXACT} needs {CORPUS}, which has not run (profile toy). Running it first" in capsys.readouterr().out
