@@ -51,7 +51,7 @@ class Claim:
 
 def claim(
     key: str,
-    measured: float | int,
+    measured: float | int | str | None,
     because: str,
     *,
     tolerance: float | None = None,
@@ -63,13 +63,14 @@ def claim(
 
     tolerance: relative difference within which the number counts as reproduced. same_direction: whether the run
     points where the paper does. comparable=False says that this size or input cannot speak to the number; `because`
-    then says why. `seeds` is the number of independent runs behind `measured`.
+    then says why. So does a measured null: what this corpus does not hold. `seeds` is the number of independent runs
+    behind `measured`.
     """
     reported = fact(key)
     if not because:
         raise ConfigError(f"A verdict on {key} needs a reason: what did this run show, and what can it not show?")
     number = isinstance(reported.value, (int, float)) and isinstance(measured, (int, float))
-    if not comparable:
+    if not comparable or measured is None:
         outcome = OUTCOMES[2]
     elif tolerance is not None and number and abs(measured - reported.value) <= tolerance * abs(reported.value):
         outcome = OUTCOMES[0]

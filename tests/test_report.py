@@ -84,6 +84,7 @@ def test_licences_that_may_be_quoted():
         (0.30, {"tolerance": 0.05, "same_direction": True}, "direction only"),
         (0.75, {"tolerance": 0.05, "comparable": False}, "not comparable at this size"),
         (0.30, {"same_direction": False}, "not reproduced"),
+        (None, {"same_direction": True, "tolerance": 0.05}, "not comparable at this size"),
     ],
 )
 def test_verdict_follows_from_the_numbers(measured, how, outcome):

@@ -14,6 +14,7 @@ from opencoder_lib.files import in_hash_order, real, remaining, stage_of
 from opencoder_lib.paper import fact
 
 CORPORA = ("raw", "refined")
+FEWEST = 2  # a cloud of fewer points has no extent
 # What the paper says outliers of its Figure 3 are, then everything else.
 KINDS = ("comments only", "hexadecimal or numeric data", "very short", "other")
 COMMENT_SHARE, HEX_SHARE = fact("map.comment_share").value, fact("map.hex_share").value
@@ -44,6 +45,11 @@ def sample_corpora(files: pl.DataFrame, num_files: int, seed: int, language: str
         raise SchemaError(f"No file of language {language!r} reached this chapter; chapter 01 lists the languages.")
     raw = in_hash_order(raw, f"map {seed}")
     parts = [raw.head(num_files // 2), remaining(raw).head(num_files // 2)]
+    if parts[1].height < FEWEST:
+        raise SchemaError(
+            f"The filter left {parts[1].height} of {raw.height} {language or 'visible'} files; a map needs at least "
+            f"{FEWEST}. Take a larger folder, another language, or language='' for all."
+        )
     named = [part.select(pl.lit(name).alias("corpus"), pl.all()) for name, part in zip(CORPORA, parts, strict=True)]
     return pl.concat(named)
 

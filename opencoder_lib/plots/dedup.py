@@ -5,7 +5,7 @@ import polars as pl
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
 
 from opencoder_lib import MB
-from opencoder_lib.plots.style import BLUE, GREY, MARKERS, ORANGE, STAGE_COLOUR, new_figure
+from opencoder_lib.plots.style import BLUE, GREY, MARKERS, ORANGE, STAGE_COLOUR, new_figure, nothing_to_draw
 
 # Opaque cells with their own ink, so the table reads the same on a white and on a black page.
 HEAT = LinearSegmentedColormap.from_list("opencoder-heat", ["#E3EEF7", "#7FB4DB", BLUE, "#003A63"])
@@ -17,6 +17,8 @@ def group_sizes(groups: pl.DataFrame, stage: str = "exact") -> tuple:
 
     groups: a column `files`, one row a group, as `removed_groups` gives it.
     """
+    if groups.is_empty():
+        return nothing_to_draw("No text occurs more than once.")
     counts = groups.group_by("files").len().sort("files")
     figure, axes = new_figure(height=3.4)
     axes.vlines(counts["files"], 0.7, counts["len"], color=STAGE_COLOUR[stage], alpha=0.5, linewidth=1.2)
@@ -50,6 +52,8 @@ def shared_contents(pairs: pl.DataFrame, top: int = 14) -> tuple:
     pairs: of `refine.exact.shared_contents`; the `top` pairs with most bytes are drawn. Copies inside one package stand
     in a column of their own.
     """
+    if pairs.is_empty():
+        return nothing_to_draw("No two repositories hold the same file.")
     inside = "(itself)"
     shown = pairs.head(top).with_columns(
         other=pl.when(pl.col("repo") == pl.col("other")).then(pl.lit(inside)).otherwise("other")

@@ -30,3 +30,11 @@ def new_figure(rows: int = 1, columns: int = 1, width: float = 7.2, height: floa
     matplotlib.rcParams.update(style)
     figure = Figure(figsize=(width, height))
     return figure, figure.subplots(rows, columns, **subplots)
+
+
+def nothing_to_draw(what: str) -> tuple:
+    """A figure that says there is nothing to show, and its alt text: a small corpus is no error."""
+    figure, axes = new_figure(height=1.2)
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, what, ha="center", va="center", color=GREY)
+    return figure, what

@@ -111,6 +111,12 @@ def test_too_few_files_and_an_absent_language_are_refused():
         project.sample_corpora(sample_frame(), 100, 0, "pythn")
 
 
+def test_a_corpus_of_which_nothing_is_left_cannot_be_mapped():
+    files = sample_frame().with_columns(removed_by=pl.lit("filter.code.few_words"))
+    with pytest.raises(SchemaError, match=r"The filter left 0 of .* a map needs at least 2"):
+        project.sample_corpora(files, 100, 0)
+
+
 def test_outliers_are_counted_for_every_kind_in_both_corpora():
     points = pl.DataFrame(
         {

@@ -70,3 +70,9 @@ def test_s_curve_of_one_setting_without_planted_files():
         {"bands": [8], "rows": [8], "jaccard": [0.8], "frac_detected": [1.0], "low": [0.9], "high": [1.0]}
     )
     as_png(dedup.s_curve(detection_curve(setting), measured)[0])
+
+
+def test_a_corpus_without_duplicates_gives_a_figure_that_says_so():
+    groups = pl.DataFrame(schema={"files": pl.Int64})
+    assert dedup.group_sizes(groups)[1] == "No text occurs more than once."
+    assert dedup.shared_contents(pl.DataFrame(schema={"repo": pl.String}))[1].startswith("No two repositories")
