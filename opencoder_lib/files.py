@@ -156,6 +156,11 @@ def real(files: pl.DataFrame) -> pl.DataFrame:
     return files.filter(pl.col("origin") != "planted")
 
 
+def reached(files: pl.DataFrame, stage: str) -> pl.DataFrame:
+    """The rows that `stage` judged: those it removed and those still in. Ask before a later stage removes more."""
+    return files.filter(pl.col("removed_by").is_null() | (stage_of() == stage))
+
+
 def funnel(files: pl.DataFrame, stages: Iterable[str]) -> pl.DataFrame:
     """One row per stage: files and bytes before, removed and after, for real files.
 
@@ -206,7 +211,7 @@ def score(files: pl.DataFrame, stage: str) -> dict[str, float | int | None]:
     A planted file counts for `stage` when its truth is '<stage>.<defect>', and as a negative otherwise. Files that
     an earlier stage removed never reached this one and are left out. Shares are null where nothing was counted.
     """
-    planted = files.filter(pl.col("truth").is_not_null() & (pl.col("removed_by").is_null() | (stage_of() == stage)))
+    planted = reached(files, stage).filter(pl.col("truth").is_not_null())
     defect = planted["truth"].str.starts_with(stage + ".")
     removed = planted["removed_by"].is_not_null()
     hits, n_removed, n_defects = int((defect & removed).sum()), int(removed.sum()), int(defect.sum())

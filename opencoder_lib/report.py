@@ -131,9 +131,8 @@ def format_cell(name: str, value: Any) -> str:
 
 def format_heading(name: str) -> str:
     """A column's name in words; frac_x is 'share of x', so that it never reads like the count beside it."""
-    return (
-        name.replace("frac_", "share of ", 1).replace("_", " ") if name.startswith("frac_") else name.replace("_", " ")
-    )
+    words = name.removeprefix("frac_").replace("_", " ")
+    return f"share of {words}" if name.startswith("frac_") else words
 
 
 def html_table(frame: pl.DataFrame, caption: str = "") -> str:
@@ -170,9 +169,7 @@ def document(row: dict, note: str = "", max_lines: int = 16, max_width: int = 12
 
     row: a row of a file frame, as from `iter_rows(named=True)`. Long texts are cut and say so.
     """
-    origin = escape(f"{row.get('repo') or row['origin']} · {row['path']} · {row.get('license') or 'no licence known'}")
-    why = f"<div>{escape(note)}</div>" if note else ""
-    if row["origin"] != "planted" and not may_quote(row.get("license")):
+    if not _may_show(row):
         shown = "(text not shown: the licence is not a permissive one)"
     elif row.get("text") is None:
         shown = "(no text: the file could not be decoded)"
@@ -181,8 +178,24 @@ def document(row: dict, note: str = "", max_lines: int = 16, max_width: int = 12
         shown = "\n".join(line if len(line) <= max_width else line[:max_width] + " …" for line in lines[:max_lines])
         if len(lines) > max_lines:
             shown += f"\n… {len(lines) - max_lines:,} more lines"
+    return _excerpt(escape(_place(row)), note, shown)
+
+
+def _may_show(row: dict, side: str = "") -> bool:
+    return row[f"{side}origin"] == "planted" or may_quote(row.get(f"{side}license"))
+
+
+def _place(row: dict, side: str = "") -> str:
+    """Repository, path and licence of a document; `side` is the prefix of its columns."""
+    repo, spdx = row.get(f"{side}repo") or row[f"{side}origin"], row.get(f"{side}license") or "no licence known"
+    return f"{repo} · {row[f'{side}path']} · {spdx}"
+
+
+def _excerpt(caption: str, note: str, shown: str) -> str:
+    """A figure of text; `caption` is HTML already, everything else is escaped."""
+    why = f"<div>{escape(note)}</div>" if note else ""
     text = f'<pre tabindex="0">{escape(shown.translate(CONTROL_PICTURES))}</pre>'
-    return f'<figure class="cookbook-document"><figcaption>{origin}{why}</figcaption>{text}</figure>'
+    return f'<figure class="cookbook-document"><figcaption>{caption}{why}</figcaption>{text}</figure>'
 
 
 def changes(row: dict, note: str = "", max_lines: int = 24, max_width: int = 120) -> str:
@@ -191,20 +204,10 @@ def changes(row: dict, note: str = "", max_lines: int = 24, max_width: int = 120
     row: a row of `refine.clusters.beside_survivor`, as from `iter_rows(named=True)`. The texts are shown only where
     both licences permit quoting; long lines and long differences are cut and say so.
     """
-    places = [f"{row.get('repo') or row['origin']} · {row['path']} · {row.get('license') or 'no licence known'}"]
-    places.append(
-        f"{row.get('kept_repo') or row['kept_origin']} · {row['kept_path']} · "
-        f"{row.get('kept_license') or 'no licence known'}"
-    )
-    quotable = [row["origin"] == "planted" or may_quote(row.get("license"))]
-    quotable.append(row["kept_origin"] == "planted" or may_quote(row.get("kept_license")))
     shown = _difference(row["text"], row["kept_text"], max_lines, max_width)
-    if not all(quotable):
+    if not (_may_show(row) and _may_show(row, "kept_")):
         shown = "(text not shown: a licence is not a permissive one)"
-    caption = f"removed: {escape(places[0])}<br>kept: {escape(places[1])}"
-    why = f"<div>{escape(note)}</div>" if note else ""
-    text = f'<pre tabindex="0">{escape(shown.translate(CONTROL_PICTURES))}</pre>'
-    return f'<figure class="cookbook-document"><figcaption>{caption}{why}</figcaption>{text}</figure>'
+    return _excerpt(f"removed: {escape(_place(row))}<br>kept: {escape(_place(row, 'kept_'))}", note, shown)
 
 
 def _difference(removed: str, kept: str, max_lines: int, max_width: int) -> str:

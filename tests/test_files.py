@@ -14,6 +14,7 @@ from opencoder_lib.files import (
     funnel,
     mark_removed,
     new_files,
+    reached,
     real,
     remaining,
     score,
@@ -188,3 +189,9 @@ def test_the_contract_helper_catches_a_stage_that_breaks_it(broken):
     files = frame({"doc_id": "a"}, {"doc_id": "b", "removed_by": "exact.duplicate"}, {"doc_id": "c"})
     with pytest.raises(AssertionError):
         assert_stage_contract(broken, files)
+
+
+def test_a_stage_reached_what_it_removed_and_what_is_left():
+    texts = {"early.py": "exact.duplicate", "here.py": "fuzzy.near_duplicate", "left.py": None}
+    files = new_files([{"path": name, "text": "x", "origin": "git", "removed_by": why} for name, why in texts.items()])
+    assert reached(files, "fuzzy")["path"].to_list() == ["here.py", "left.py"]

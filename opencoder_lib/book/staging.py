@@ -7,6 +7,7 @@ a folder beside it and only then takes its place; equal content gives an equal h
 import hashlib
 import json
 import shutil
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -59,17 +60,15 @@ def staged_config(config: dict[str, Any]) -> dict[str, Any]:
 
 def toc_pages(toc: dict) -> list[str]:
     """Every page of the table of contents, without suffix, the root first."""
-    found = [toc["root"]]
+    return [toc["root"], *(entry["file"] for entry in _entries(toc) if "file" in entry)]
 
-    def walk(entries: list[dict]) -> None:
-        for entry in entries:
-            if "file" in entry:
-                found.append(entry["file"])
-            for below in ("sections", "chapters"):
-                walk(entry.get(below, []))
 
-    walk(toc.get("parts", []) + toc.get("chapters", []))
-    return found
+def _entries(node: dict) -> Iterator[dict]:
+    """Every entry below a node of the table of contents, in reading order."""
+    for below in ("parts", "sections", "chapters"):
+        for entry in node.get(below, []):
+            yield entry
+            yield from _entries(entry)
 
 
 def check_toc(toc: dict, cards: list[Card]) -> None:
@@ -87,15 +86,9 @@ def check_toc(toc: dict, cards: list[Card]) -> None:
 def number_chapters(toc: dict, cards: list[Card]) -> None:
     """Put the chapter's number before its title in the navigation; the prose speaks of chapters by number."""
     titles = {f"notebooks/{card.name}": f"{card.name[:2]} {card.title}" for card in cards}
-
-    def walk(entries: list[dict]) -> None:
-        for entry in entries:
-            if entry.get("file") in titles:
-                entry.setdefault("title", titles[entry["file"]])
-            for below in ("sections", "chapters"):
-                walk(entry.get(below, []))
-
-    walk(toc.get("parts", []) + toc.get("chapters", []))
+    for entry in _entries(toc):
+        if entry.get("file") in titles:
+            entry.setdefault("title", titles[entry["file"]])
 
 
 def _copy_book(book: Path, fresh: Path, measured: dict[str, tuple]) -> None:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from opencoder_lib import seeds
 from opencoder_lib.errors import ConfigError, SchemaError
 from opencoder_lib.files import in_hash_order, real, remaining, stage_of
+from opencoder_lib.intervals import percentile_interval, resamples
 from opencoder_lib.paper import fact
 
 CORPORA = ("raw", "refined")
@@ -180,14 +180,13 @@ def bootstrap_difference(points: pl.DataFrame, value: str, seed: int, num_resamp
     if not totals_R4[:, 2:].sum(0).all():
         raise SchemaError("Raw and refined must both hold files to be compared.")
     num_repos = len(totals_R4)
-    draws_SR = seeds.rng(seed, "bootstrap", value).multinomial(num_repos, [1 / num_repos] * num_repos, num_resamples)
-    sums_S4 = draws_SR @ totals_R4
+    sums_S4 = resamples(num_repos, num_resamples, seed, value) @ totals_R4
     # A resample without a single file of one corpus has no mean; it is left out, which only tiny inputs ever see.
     filled = (sums_S4[:, 2:] > 0).all(1)
     means_S2 = sums_S4[filled, :2] / sums_S4[filled, 2:]
-    low, high = np.percentile(means_S2[:, 0] - means_S2[:, 1], [2.5, 97.5])
+    low, high = percentile_interval(means_S2[:, 0] - means_S2[:, 1])
     raw, refined = totals_R4[:, :2].sum(0) / totals_R4[:, 2:].sum(0)
-    return Difference(float(raw), float(refined), float(low), float(high), num_repos, num_resamples)
+    return Difference(float(raw), float(refined), low, high, num_repos, num_resamples)
 
 
 def outlier_difference(

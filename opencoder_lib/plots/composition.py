@@ -3,7 +3,7 @@
 import polars as pl
 
 from opencoder_lib import MB
-from opencoder_lib.plots.style import CATEGORY_COLOUR, GREY, new_figure
+from opencoder_lib.plots.style import CATEGORY_COLOUR, GREY, new_figure, nothing_to_draw
 
 CATEGORY_HATCH = {"code": "", "data": "////", "text": "....", "excluded": "xxxx", "unknown": "----"}
 OTHER = "other"
@@ -16,10 +16,7 @@ def languages(counts: pl.DataFrame, top: int = 20) -> tuple:
     Both axes are logarithmic, since the first language is a thousand times the twentieth, and say so.
     """
     if counts.is_empty():
-        figure, axes = new_figure(height=1.2)
-        axes.set_axis_off()
-        axes.text(0.5, 0.5, "no file is left", ha="center", va="center", color=GREY)
-        return figure, "An empty figure: no file is left."
+        return nothing_to_draw("No file is left.")
     shown = counts.sort("n_bytes", "language", descending=[True, False])
     rows = [(row["language"], row["category"], row["n_bytes"], row["n_files"]) for row in shown.head(top).to_dicts()]
     rest = shown.slice(top)

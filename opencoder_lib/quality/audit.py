@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
+from opencoder_lib.files import reached, real
 from opencoder_lib.paper import facts
 from opencoder_lib.quality.apply import STAGE, decide, judged, signal_values
 from opencoder_lib.quality.rules import Rulebook
@@ -17,7 +18,7 @@ def hits_by_rule(files: pl.DataFrame, signals: pl.DataFrame, rules: Rulebook) ->
     Columns: rule, scope, signal, files (judged by it), hits, exclusive (no other rule holds), removed (it was the
     first to hold), frac_files_hit (of files), bytes_exclusive. Exclusive hits are what a rule alone is answerable for.
     """
-    joined = judged(files, signals).filter(pl.col("origin") != "planted")
+    joined = real(judged(files, signals))
     decisions = decide(files, signals, rules).join(joined.select("doc_id", "n_bytes"), on="doc_id", how="semi")
     size = joined["n_bytes"].fill_null(0).to_numpy()
     sets = joined["rule_set"].to_numpy()
@@ -48,7 +49,7 @@ def what_if(
     replaces the threshold in every set of the rule; a rule that drops outside a range moves the upper end.
     """
     rule = rules[rule_id]
-    joined = judged(files, signals).filter(pl.col("origin") != "planted")
+    joined = real(judged(files, signals))
     sets, values = joined["rule_set"].to_numpy(), signal_values(joined, rule.signal)
     size = joined["n_bytes"].fill_null(0).to_numpy()
     others = np.zeros(len(values), bool)
@@ -75,11 +76,10 @@ def composition(files: pl.DataFrame) -> pl.DataFrame:
 
     Columns: language, files_before, files_after, bytes_before, bytes_after, frac_bytes_surviving.
     """
-    stage = pl.col("removed_by").str.split(".").list.first()
-    reached = files.filter((pl.col("origin") != "planted") & (pl.col("removed_by").is_null() | (stage == STAGE)))
     kept = pl.col("removed_by").is_null()
     return (
-        reached.group_by("language")
+        reached(real(files), STAGE)
+        .group_by("language")
         .agg(
             files_before=pl.len().cast(pl.Int64),
             files_after=kept.sum().cast(pl.Int64),
@@ -111,7 +111,7 @@ def distribution(
     Columns: low, high (edges of the bin, the last one open), files, hits (of them, beyond the threshold).
     """
     rule = rules[rule_id]
-    joined = judged(files, signals).filter((pl.col("origin") != "planted") & pl.col("rule_set").is_in(rule.live_sets))
+    joined = real(judged(files, signals)).filter(pl.col("rule_set").is_in(rule.live_sets))
     values, sets = signal_values(joined, rule.signal), joined["rule_set"].to_numpy()
     edges = np.linspace(0, highest, num_bins + 1)
     place = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, num_bins - 1)
@@ -123,10 +123,10 @@ def distribution(
 
 def by_defect(files: pl.DataFrame) -> pl.DataFrame:
     """Planted files by what was planted: defect, planted, removed here, and by which rules. Near misses are 'clean'."""
-    stage = pl.col("removed_by").str.split(".").list.first()
-    reached = files.filter(pl.col("truth").is_not_null() & (pl.col("removed_by").is_null() | (stage == STAGE)))
     return (
-        reached.group_by(defect="truth")
+        reached(files, STAGE)
+        .filter(pl.col("truth").is_not_null())
+        .group_by(defect="truth")
         .agg(
             planted=pl.len().cast(pl.Int64),
             removed=pl.col("removed_by").is_not_null().sum().cast(pl.Int64),
@@ -145,7 +145,7 @@ def removed_alone(
     """
     alone = decisions.filter(pl.col("fired").list.len() == 1).select("doc_id", "rule_set", decided="measured")
     free = pl.any_horizontal(pl.col("license").str.starts_with(name) for name in PERMISSIVE)
-    found = files.filter((pl.col("origin") != "planted") & free).join(alone, on="doc_id", how="inner").sort("doc_id")
+    found = real(files).filter(free).join(alone, on="doc_id", how="inner").sort("doc_id")
     parts = [found.head(0).with_columns(reason=pl.lit(""))]
     for rule_id in rule_ids:
         rule = rules[rule_id]

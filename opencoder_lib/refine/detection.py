@@ -1,6 +1,5 @@
 """What a MinHash setting catches and misses: the formula, and a measurement on pairs whose similarity is known."""
 
-import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -8,12 +7,13 @@ import numpy as np
 import polars as pl
 
 from opencoder_lib.errors import ConfigError
-from opencoder_lib.files import real, score
+from opencoder_lib.files import reached, real, score
+from opencoder_lib.intervals import wilson
 from opencoder_lib.refine.minhash import REASON, MinHash, signature_matrix
 from opencoder_lib.seeds import rng
 from opencoder_lib.shingles import jaccard, shingles
 
-Z_95 = 1.959964
+STAGE = REASON.partition(".")[0]
 
 
 def pairs_of_known_jaccard(
@@ -87,14 +87,6 @@ def measure_detection(pairs: pl.DataFrame, minhash: MinHash) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=names, orient="row").select(*split, pl.all())
 
 
-def wilson(hits: int, count: int, z: float = Z_95) -> tuple[float, float]:
-    """Wilson's score interval of a share: stays within [0, 1] and has a width even where every pair was hit."""
-    share, spread = hits / count, z * z / count
-    centre = (share + spread / 2) / (1 + spread)
-    half = z * math.sqrt(share * (1 - share) / count + spread / (4 * count)) / (1 + spread)
-    return max(0.0, centre - half), min(1.0, centre + half)
-
-
 def half_detection(measured: pl.DataFrame) -> float:
     """The similarity at which half of the pairs were detected, read off between the two nearest measured points.
 
@@ -137,12 +129,15 @@ def planted_pairs(files: pl.DataFrame, minhash: MinHash) -> pl.DataFrame:
 
     files: with the column `planted_jaccard` of chapter 01, after `drop_near_duplicates`.
     """
-    reached = pl.col("removed_by").is_null() | (pl.col("removed_by") == REASON)
-    return files.filter(pl.col("planted_jaccard").is_not_null() & reached).select(
-        "doc_id",
-        jaccard="planted_jaccard",
-        caught=pl.col("removed_by").is_not_null(),
-        expected=minhash.probability(pl.col("planted_jaccard")),
+    return (
+        reached(files, STAGE)
+        .filter(pl.col("planted_jaccard").is_not_null())
+        .select(
+            "doc_id",
+            jaccard="planted_jaccard",
+            caught=pl.col("removed_by").is_not_null(),
+            expected=minhash.probability(pl.col("planted_jaccard")),
+        )
     )
 
 
@@ -153,14 +148,14 @@ def outcome(files: pl.DataFrame, minhash: MinHash) -> dict:
     precision and recall are those of the planted files, lowest_measured is the removed real file least like its
     survivor.
     """
-    reached = real(files).filter(pl.col("removed_by").is_null() | (pl.col("removed_by") == REASON))
-    gone = reached.filter(pl.col("removed_by") == REASON)
-    planted = score(files, "fuzzy")
+    judged = reached(real(files), STAGE)
+    gone = judged.filter(pl.col("removed_by") == REASON)
+    planted = score(files, STAGE)
     return {
         "split": f"{minhash.bands} x {minhash.rows}",
         "files_removed": gone.height,
-        "frac_of_files": gone.height / max(1, reached.height),
-        "frac_of_bytes": gone["n_bytes"].sum() / max(1, reached["n_bytes"].sum()),
+        "frac_of_files": gone.height / max(1, judged.height),
+        "frac_of_bytes": gone["n_bytes"].sum() / max(1, judged["n_bytes"].sum()),
         "lowest_measured": gone["measured"].min(),
         "precision": planted["precision"],
         "recall": planted["recall"],

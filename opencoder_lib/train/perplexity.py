@@ -18,6 +18,7 @@ from transformers import PreTrainedModel
 from opencoder_lib import seeds
 from opencoder_lib.compute import autocast
 from opencoder_lib.errors import ConfigError
+from opencoder_lib.intervals import percentile_interval, resamples
 from opencoder_lib.train.packing import pack
 
 IGNORED = -100
@@ -131,8 +132,6 @@ def paired_bootstrap(
     Repositories are drawn with replacement, each with both of its scores: they are what generalises. The interval
     says nothing about another seed of the model, which only another run can show.
     """
-    count = len(n_bytes_R)
-    draws_SR = seeds.rng(seed, "bootstrap", "held-out").multinomial(count, [1 / count] * count, num_resamples)
+    draws_SR = resamples(len(n_bytes_R), num_resamples, seed, "held-out")
     changes_S = draws_SR @ (np.asarray(bits_after_R) - np.asarray(bits_before_R)) / (draws_SR @ np.asarray(n_bytes_R))
-    low, high = np.percentile(changes_S, [2.5, 97.5])
-    return float(low), float(high)
+    return percentile_interval(changes_S)

@@ -15,7 +15,6 @@ from opencoder_lib.refine.detection import (
     pairs_of_known_jaccard,
     planted_pairs,
     sign_pairs,
-    wilson,
 )
 from opencoder_lib.refine.minhash import REASON, MinHash, as_sketches
 
@@ -91,16 +90,6 @@ def test_unsigned_pairs_are_signed_and_wrong_signatures_refused(signed):
     assert measure_detection(pairs, few)["hits"].to_list() == [2]
     with pytest.raises(ConfigError, match=r"signed with 2,048 hashes, not 32"):
         measure_detection(signed, few)
-
-
-@pytest.mark.parametrize(
-    ("hits", "count", "interval"),
-    [(81, 263, (0.2553, 0.3662)), (15, 148, (0.0624, 0.1605)), (0, 20, (0.0, 0.1611)), (1, 29, (0.0061, 0.1718))],
-)
-def test_wilson_intervals_are_those_of_newcombe_1998_table_i(hits, count, interval):
-    low, high = wilson(hits, count)
-    assert (low, high) == pytest.approx(interval, abs=6e-5)
-    assert wilson(count - hits, count) == pytest.approx((1 - high, 1 - low))
 
 
 def test_half_detection_is_read_off_between_two_points():

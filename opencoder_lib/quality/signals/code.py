@@ -13,7 +13,7 @@ EMPTY, NO_CODE = "empty file", "no code"
 LONG_STRING_WORDS, LONG_WORD_CHARS, LONGEST_BLOB = 20, 20, 1024
 _LONG_WORD = re.compile(rf"\S{{{LONG_WORD_CHARS + 1},}}")
 _URL = re.compile(r"https?://\S")
-_HEX_WORD = re.compile(r"\b0[xX][0-9a-fA-F]+\b")
+HEX_WORD = re.compile(r"\b0[xX][0-9a-fA-F]+\b")
 _HEX_RUN = re.compile(r"(?:\b(?:0x|\\x)?[0-9a-fA-F]{2}(?:,|\b\s*)){8,}")
 _UNICODE_RUN = re.compile(r"(?:\\u[0-9a-fA-F]{4}){8,}")
 _BASE64 = np.zeros(128, bool)
@@ -72,7 +72,7 @@ def frac_chars_long_word_length(views: Views) -> np.ndarray:
 @signal("frac_chars_hex_words", "code", views=("code", "code_length"), null_when=NO_CODE)
 def frac_chars_hex_words(views: Views) -> np.ndarray:
     """Characters of words such as 0x1F / characters of the code."""
-    return ratio(_sum_lengths([_HEX_WORD.findall(code) for code in views.code]), views.code_length)
+    return ratio(_sum_lengths([HEX_WORD.findall(code) for code in views.code]), views.code_length)
 
 
 @signal("cate_encoded_data", "code", views=("chars", "texts"))

@@ -7,11 +7,11 @@ import polars as pl
 
 from opencoder_lib.quality.codepoints import LOWER, UPPER, WHITE_SPACE, ratio
 from opencoder_lib.quality.registry import signal
+from opencoder_lib.quality.signals.code import HEX_WORD
 from opencoder_lib.quality.views import Views
 
 EMPTY, NO_LINES, NO_WORDS = "empty file", "empty file", "no words"
 _SENTENCE = re.compile(r"\b[^.!?。！？؟]+[.!?。！？؟]*")
-_HEX_WORD = re.compile(r"\b0[xX][0-9a-fA-F]+\b")
 READ_MORE = (
     "...",
     "…",
@@ -101,4 +101,4 @@ def _matched_chars(texts: pl.Series, pattern: str) -> np.ndarray:
 @signal("frac_chars_hex_words", "text", views=("texts", "chars"), null_when=EMPTY)
 def frac_chars_hex_words(views: Views) -> np.ndarray:
     """Characters of words such as 0x1F / characters."""
-    return ratio([sum(map(len, _HEX_WORD.findall(text))) for text in views.texts], views.chars.lengths)
+    return ratio([sum(map(len, HEX_WORD.findall(text))) for text in views.texts], views.chars.lengths)
