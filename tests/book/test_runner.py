@@ -126,6 +126,19 @@ def test_a_truncated_result_is_made_again_and_never_read(book):
     assert stored(project, "01-count", "numbers") == [0, 1, 2]
 
 
+def test_an_artifact_that_a_chapter_no_longer_stores_is_gone_after_its_next_run(tmp_path):
+    project = fake.make(tmp_path)
+    fake.write(project.root, _01_count=fake.first(save="chapter.save(numbers=numbers, spare=numbers)"))
+    go(project, only=["01"])
+    assert stored(project, "01-count", "spare") == [0, 1, 2]
+    fake.write(project.root, _01_count=fake.first())
+    go(project, only=["01"])
+    with pytest.raises(MissingArtifact):
+        stored(project, "01-count", "spare")
+    left = {path.name for path in project.store.folder("01-count").iterdir()}
+    assert left == {"numbers.json", "numbers.data.json"}
+
+
 def test_without_its_needs_a_chapter_that_lacks_one_is_refused_before_anything_runs(tmp_path):
     project = fake.make(tmp_path)
     with pytest.raises(MissingArtifact, match="02-double needs 01-count, which has not run"):
