@@ -7,21 +7,21 @@ import polars as pl
 from opencoder_lib.files import remaining
 from opencoder_lib.languages import with_languages
 from opencoder_lib.quality import signals as _registered  # noqa: F401
-from opencoder_lib.quality.registry import UNTOKENISED, WORD_VIEWS, signal_names, signals_of
+from opencoder_lib.quality.registry import PROGRAMS, SCOPES, UNTOKENISED, WORD_VIEWS, signal_names, signals_of
 from opencoder_lib.quality.views import Views
 
 SHARD_BYTES = 8_000_000
 
 
 def with_scope(files: pl.DataFrame) -> pl.DataFrame:
-    """Return `files` with `scope`: text, python or code for the files that have signals, else null."""
+    """Return `files` with `scope`: text, a program with signals of its own, or code; null for files without signals."""
     files = with_languages(files)
     is_code = pl.col("category").is_in(["code", "data"])
     scope = (
         pl.when(pl.col("category") == "text")
         .then(pl.lit("text"))
-        .when(is_code & (pl.col("language") == "python"))
-        .then(pl.lit("python"))
+        .when(is_code & pl.col("language").is_in(PROGRAMS))
+        .then(pl.col("language"))
         .when(is_code)
         .then(pl.lit("code"))
     )
@@ -37,7 +37,7 @@ def compute_signals(files: pl.DataFrame, max_shard_bytes: int = SHARD_BYTES) -> 
     scoped = with_scope(remaining(files))
     schema = {"doc_id": pl.String, **dict.fromkeys(signal_names(), pl.Float64)}
     parts = [pl.DataFrame(schema=schema)]
-    for scope in ("text", "code", "python"):
+    for scope in SCOPES:
         for shard in _shards(scoped.filter(pl.col("scope") == scope), max_shard_bytes):
             views = Views(shard)
             columns = {
@@ -71,7 +71,7 @@ def null_report(files: pl.DataFrame, signals: pl.DataFrame) -> pl.DataFrame:
     scoped = with_scope(files).select("doc_id", "scope", "natural_language")
     joined = signals.join(scoped, on="doc_id", how="left")
     rows = []
-    for scope in ("text", "code", "python"):
+    for scope in SCOPES:
         here = joined.filter(pl.col("scope") == scope)
         for name, entry in signals_of(scope).items():
             missing = here.filter(pl.col(name).is_null())

@@ -8,9 +8,12 @@ import numpy as np
 from opencoder_lib.errors import ConfigError, did_you_mean
 from opencoder_lib.quality.views import Views
 
-# A text or code file has the signals of its scope; a Python file those of `code` and `python`, the latter winning.
-PREFIX = {"text": "qsc_doc", "code": "qsc_code", "python": "qsc_codepython"}
-INCLUDES = {"text": ("text",), "code": ("code",), "python": ("code", "python")}
+# Programs with signals of their own. A text file has the signals of `text`, a code or data file those of `code`, and one
+# of these programs also those of its own scope, which win over general ones of the same name.
+PROGRAMS = ("python", "c", "cpp", "csharp", "go", "html", "java", "javascript")
+SCOPES = ("text", "code", *PROGRAMS)
+PREFIX = {"text": "qsc_doc", "code": "qsc_code"} | {name: f"qsc_code{name}" for name in PROGRAMS}
+INCLUDES = {"text": ("text",), "code": ("code",)} | {name: ("code", name) for name in PROGRAMS}
 # Chinese and Japanese need their own tokenizers; without them these views are meaningless and the signals null.
 WORD_VIEWS = {"words", "raw_words", "strings"}
 UNTOKENISED = ("zh", "ja")

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from opencoder_lib.errors import CookbookError, did_you_mean
+from opencoder_lib.quality.registry import PROGRAMS
 
 CODE_SETS = ("others", "data", "shell", "sql", "python", "c", "cpp", "csharp", "go", "html", "java", "javascript")
 SETS = ("text_en", "text_zh", *CODE_SETS)
@@ -23,8 +24,8 @@ class RulebookError(CookbookError):
 
 
 def scope_of(rule_set: str) -> str:
-    """Which signals the files of a set have: text, python or code."""
-    return "text" if rule_set.startswith("text_") else "python" if rule_set == "python" else "code"
+    """Which signals the files of a set have: text, a program's own, or code."""
+    return "text" if rule_set.startswith("text_") else rule_set if rule_set in PROGRAMS else "code"
 
 
 def rule_set_expr() -> pl.Expr:

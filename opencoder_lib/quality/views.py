@@ -156,6 +156,19 @@ class Views:
         """What stands between quotes in the code, where only triple quotes may cross lines."""
         return [list(filter(None, chain.from_iterable(_STRINGS_IN_LINES.findall(code)))) for code in self.code]
 
+    def count_in_code(self, pattern: str) -> np.ndarray:
+        """Non-overlapping matches of `pattern` in the code of each text; `^` and `$` stand for line borders.
+
+        The expression is Rust's (through Polars), which takes linear time on any input; its matches are those of a
+        backtracking engine, leftmost alternative first.
+        """
+        return self.code_series.str.count_matches(f"(?m){pattern}").to_numpy()
+
+    @cached_property
+    def code_series(self) -> pl.Series:
+        """The code as a Polars column."""
+        return pl.Series(self.code, dtype=pl.String)
+
     @cached_property
     def may_parse(self) -> np.ndarray:
         """Whether a text is short enough to be parsed."""
