@@ -24,7 +24,8 @@ class Signal:
     """A named number per file. `measure` takes the views of a shard and returns one float a file, NaN for null.
 
     definition: the docstring of `measure`. views: those it reads. null_when: why it may be null. official: its name in
-    the release. rounded: to 8 decimals, as the release does nearly always.
+    the release; empty for a signal of our own, which says in `mends` what quirk of an official one it mends. rounded: to
+    8 decimals, as the release does nearly always.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Signal:
     rounded: bool
     definition: str
     measure: Callable[[Views], np.ndarray]
+    mends: str = ""
 
     def values(self, views: Views) -> list[float | None]:
         """The signal of each file of the shard."""
@@ -56,24 +58,26 @@ def signal(
     null_when: str = "",
     official: str | None = None,
     rounded: bool = True,
+    mends: str = "",
 ):
     """Register the decorated function as signal `name` of the files of `scopes`; its docstring is the definition."""
 
     def register(measure: Callable[[Views], np.ndarray]) -> Callable[[Views], np.ndarray]:
-        add(name, *scopes, views=views, null_when=null_when, official=official, rounded=rounded, measure=measure)
+        about = {"null_when": null_when, "official": official, "rounded": rounded, "mends": mends}
+        add(name, *scopes, views=views, measure=measure, **about)
         return measure
 
     return register
 
 
-def add(name, *scopes, views, measure, null_when="", official=None, rounded=True, definition=None):
+def add(name, *scopes, views, measure, null_when="", official=None, rounded=True, definition=None, mends=""):
     """Register `measure` without a decorator, for signals that differ in a number only."""
     for scope in scopes:
         if (scope, name) in SIGNALS:
             raise ConfigError(f"The signal {name!r} of scope {scope!r} is registered twice.")
         text = " ".join((definition or measure.__doc__).split())
-        known_as = official or f"{PREFIX[scope]}_{name}"
-        SIGNALS[scope, name] = Signal(name, scope, views, null_when, known_as, rounded, text, measure)
+        known_as = "" if mends else official or f"{PREFIX[scope]}_{name}"
+        SIGNALS[scope, name] = Signal(name, scope, views, null_when, known_as, rounded, text, measure, mends)
 
 
 def signals_of(scope: str) -> dict[str, Signal]:
