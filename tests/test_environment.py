@@ -17,6 +17,8 @@ import opencoder_lib
 
 ROOT = Path(__file__).resolve().parents[1]
 PROSE = ("README.md", "CONTRIBUTING.md", "environment.yml", "book/index.md", "book/how-to-read.md")
+# Nobody gets a GPL package who did not ask for it by name.
+GPL_EXTRA = "zh"
 HEAVY = {"torch", "transformers", "tokenizers", "jupyter", "jupyter-book", "ipykernel", "papermill", "matplotlib"}
 
 
@@ -38,7 +40,8 @@ def pin(item: Requirement) -> str:
 
 def declared() -> dict[str, Requirement]:
     project = tomllib.loads(read("pyproject.toml"))["project"]
-    lists = [project["dependencies"], *project["optional-dependencies"].values()]
+    extras = {name: lines for name, lines in project["optional-dependencies"].items() if name != GPL_EXTRA}
+    lists = [project["dependencies"], *extras.values()]
     return requirements("\n".join(line for lines in lists for line in lines))
 
 

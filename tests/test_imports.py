@@ -10,8 +10,8 @@ from opencoder_lib.book.project import PACKAGE
 
 PACKAGES = {"corpora", "refine", "quality", "web", "embed", "train", "synth", "evaluate", "longcontext"}
 MAY_IMPORT_EVERYTHING = {"cli", "book", "__main__"}
-# clean joins two packages by design; everything else at the top of the library is base.
-JOINS = {"clean": {"refine", "quality"}}
+# These join two packages by design; everything else at the top of the library is base.
+JOINS = {"clean": {"refine", "quality"}, "data_verbs": {"corpora", "quality"}}
 # report formats frames and needs nothing but the base, so packages may use it like the base.
 SHOWS = {"chapter", "plots"}
 
@@ -40,6 +40,11 @@ def test_a_package_imports_the_base_and_no_other_package(module):
 )
 def test_the_base_imports_the_base(module):
     assert imported_tops(module) & (PACKAGES | SHOWS | MAY_IMPORT_EVERYTHING) == set()
+
+
+@pytest.mark.parametrize("module", [name for name in library.paths if top(name) in JOINS])
+def test_what_joins_packages_joins_those_it_names_and_shows_nothing(module):
+    assert imported_tops(module) & (PACKAGES | SHOWS | MAY_IMPORT_EVERYTHING) <= JOINS[top(module)]
 
 
 @pytest.mark.parametrize("module", [name for name in library.paths if top(name) in SHOWS])

@@ -222,12 +222,14 @@ def rule_catalogue(project: Project) -> str:
     if importlib.util.find_spec("opencoder_lib.quality") is None:
         return "# Rule catalogue\n\nThis edition has no rules.\n"
     from opencoder_lib.quality.catalogue import catalogue_page
+    from opencoder_lib.quality.loader import load_rules, shipped
 
     try:
-        hits = project.store.load(FILTERS, "hits")
+        hits, removed = (project.store.load(FILTERS, name) for name in ("hits", "removed"))
     except CookbookError:
-        hits = None
-    return catalogue_page(hits)
+        hits = removed = None
+    corrected = load_rules("corrected") if "corrected" in shipped() else None
+    return catalogue_page(hits, removed=removed, corrected=corrected)
 
 
 def funnel_figure(project: Project, static: Path) -> str:

@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from opencoder_lib.corpora.reading import (
@@ -21,6 +22,31 @@ from opencoder_lib.files import new_files
 VERSION_CONTROL = frozenset({b".git", b".hg", b".svn", b".bzr", b".jj", b"_darcs", b"CVS"})
 
 
+@dataclass(frozen=True)
+class Folder:
+    """A folder that can be listed. name: the repository of the files directly in it; is_repository: of all of them."""
+
+    root: bytes
+    name: str
+    is_repository: bool
+
+    @classmethod
+    def at(cls, root: str | Path) -> "Folder":
+        """The folder at `root`. Raises InputError if it is missing, no folder, or cannot be listed."""
+        root = _checked(Path(root))
+        is_repository = any(os.path.lexists(root / os.fsdecode(name)) for name in VERSION_CONTROL)
+        return cls(os.fsencode(root), printable_path(root.resolve().name) or "root", is_repository)
+
+    def walk(self) -> Iterator[tuple[bytes, str | None]]:
+        """(relative path, why it is not entered or null) of everything in the folder, in byte order."""
+        return _walk(self.root)
+
+    def repo_of(self, path: str) -> str:
+        """The repository that a relative path belongs to."""
+        top, slash, _ = path.partition("/")
+        return top if slash and not self.is_repository else self.name
+
+
 def collect_folder(root: str | Path, max_bytes: int = MAX_BYTES) -> Collection:
     """Every regular file under `root` has a row; files over `max_bytes` are noted but not read.
 
@@ -29,22 +55,19 @@ def collect_folder(root: str | Path, max_bytes: int = MAX_BYTES) -> Collection:
     pipes and devices never opened, folders of version control never entered; these are counted in `skipped`.
     Raises InputError if `root` is missing, no folder, or cannot be listed.
     """
-    root = _checked(Path(root))
-    is_repository = any(os.path.lexists(root / os.fsdecode(name)) for name in VERSION_CONTROL)
-    own_name = printable_path(root.resolve().name) or "root"
+    folder = Folder.at(root)
     rows, skipped = [], []
-    for relative, what in _walk(os.fsencode(root)):
+    for relative, what in folder.walk():
         path = printable_path(relative)
         if what:
             skipped.append((what, path))
             continue
         try:
-            read = read_file(os.path.join(os.fsencode(root), relative), max_bytes)
+            read = read_file(os.path.join(folder.root, relative), max_bytes)
         except NotAFile as error:
             skipped.append((str(error), path))
             continue
-        top, slash, _ = path.partition("/")
-        rows.append(file_row(read, origin="folder", repo=top if slash and not is_repository else own_name, path=path))
+        rows.append(file_row(read, origin="folder", repo=folder.repo_of(path), path=path))
     files = new_files(rows) if rows else new_files([{"path": "", "origin": "folder", "text": ""}]).clear()
     return Collection(files, skipped_frame(skipped), count_repos(files))
 

@@ -3,11 +3,9 @@
 import numpy as np
 import polars as pl
 
-from opencoder_lib.errors import SchemaError
 from opencoder_lib.files import mark_removed
-from opencoder_lib.languages import with_languages
-from opencoder_lib.quality.rules import Rulebook, rule_set_expr
-from opencoder_lib.seeds import hash_share
+from opencoder_lib.quality.hits import HitMatrix, hit_matrix
+from opencoder_lib.quality.rules import Rulebook
 
 STAGE = "filter"
 # Files that the release drops without asking a rule.
@@ -22,67 +20,34 @@ def decide(files: pl.DataFrame, signals: pl.DataFrame, rules: Rulebook) -> pl.Da
     fired: the ids of all rules that hold, in rulebook order. Null signals hold nothing against a file.
     Raises SchemaError if `signals` lacks a column that a rule needs, or has a file that `files` does not.
     """
-    joined = judged(files, signals)
-    ids, sets = joined["doc_id"].to_list(), joined["rule_set"].to_numpy()
-    num = len(ids)
-    certain, coin_share = np.zeros(num, bool), np.zeros(num)
-    removed_by = np.full(num, None, object)
-    measured = np.full(num, np.nan)
-    fired: list[list[str]] = [[] for _ in range(num)]
-    for reason, where in _without_set(joined):
-        certain |= where
-        removed_by[where] = reason
-    for rule in rules:
-        values = signal_values(joined, rule.signal)
-        hits = np.flatnonzero(rule.fires(values, sets))
-        for index in hits.tolist():
-            fired[index].append(rule.id)
-        if rule.drop_share == 1:
-            certain[hits] = True
-        else:
-            coin_share[hits] = np.maximum(coin_share[hits], rule.drop_share)
-            hits = hits[[hash_share(rule.id, ids[index]) < rule.drop_share for index in hits.tolist()]]
-        new = hits[removed_by[hits] == None]  # noqa: E711  (elementwise)
-        removed_by[new] = f"{STAGE}.{rule.id}"
-        measured[new] = values[new]
-    decision = [
-        "drop" if sure else f"drop_p{share:g}" if share else "keep"
-        for sure, share in zip(certain, coin_share, strict=True)
-    ]
-    return joined.select("doc_id", "rule_set").with_columns(
-        decision=pl.Series(decision, dtype=pl.String),
+    return decisions_of(hit_matrix(files, signals, rules))
+
+
+def decisions_of(matrix: HitMatrix) -> pl.DataFrame:
+    """The frame of `decide`, when the matrix is there already."""
+    category = matrix.joined["category"].cast(pl.String)
+    without_set = category.replace_strict(NO_SET, default=None, return_dtype=pl.String)
+    removed_by = without_set.to_numpy().copy()
+    acts_NR, ids = matrix.acts_NR, np.array([rule.id for rule in matrix.rules], object)
+    first_N = np.where(acts_NR.any(1), acts_NR.argmax(1), -1) if len(ids) else np.full(len(removed_by), -1)
+    measured = np.full(len(removed_by), np.nan)
+    for place, rule in enumerate(matrix.rules):
+        rows = np.flatnonzero((first_N == place) & without_set.is_null().to_numpy())
+        removed_by[rows] = f"{STAGE}.{rule.id}"
+        measured[rows] = matrix.values(rule)[rows]
+    # The largest share of a rule that holds; 1 where no coin is thrown.
+    share_N = (matrix.holds_NR * np.array([rule.drop_share for rule in matrix.rules])).max(1, initial=0)
+    share_N[without_set.is_not_null().to_numpy()] = 1
+    words = {1.0: "drop", 0.0: "keep"}
+    fired: list[list[str]] = [[] for _ in range(len(removed_by))]
+    for row, place in zip(*np.nonzero(matrix.holds_NR), strict=True):
+        fired[row].append(ids[place])
+    return matrix.joined.select("doc_id", "rule_set").with_columns(
+        decision=pl.Series([words.get(share, f"drop_p{share:g}") for share in share_N.tolist()], dtype=pl.String),
         removed_by=pl.Series(removed_by.tolist(), dtype=pl.String),
         measured=pl.Series(measured).fill_nan(None),
         fired=pl.Series(fired, dtype=pl.List(pl.String)),
     )
-
-
-def judged(files: pl.DataFrame, signals: pl.DataFrame) -> pl.DataFrame:
-    """`signals` with the columns rule_set, category, language, n_bytes and origin of each file."""
-    about = files.join(signals.select("doc_id"), on="doc_id", how="semi")
-    if about.select("language", "category", "natural_language").null_count().sum_horizontal().item():
-        about = with_languages(about)
-    about = about.select("doc_id", "category", "language", "n_bytes", "origin", rule_set=rule_set_expr())
-    joined = signals.join(about, on="doc_id", how="left", maintain_order="left")
-    if strangers := joined["category"].null_count():
-        raise SchemaError(
-            f"{strangers} rows of the signals belong to no file of the frame. Compute them from these files."
-        )
-    return joined
-
-
-def signal_values(joined: pl.DataFrame, name: str) -> np.ndarray:
-    """One column of signals as floats, NaN for null. Raises SchemaError if it is missing."""
-    if name not in joined.columns:
-        raise SchemaError(f"The signals have no column {name!r}, which a rule needs. Compute them again.")
-    return joined[name].cast(pl.Float64).fill_null(np.nan).to_numpy()
-
-
-def _without_set(joined: pl.DataFrame):
-    """The reason and the files of each category that no set judges."""
-    category = joined["category"].cast(pl.String)
-    for name, reason in NO_SET.items():
-        yield reason, (category == name).to_numpy()
 
 
 def apply_rules(files: pl.DataFrame, signals: pl.DataFrame, rules: Rulebook) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""What the rules did: hits, hits no other rule shares, thresholds moved on stored signals, and what is left."""
+"""What the rules did: hits, hits that no other rule shares, what they have in common, and what is left."""
 
 from collections.abc import Sequence
 
@@ -7,68 +7,141 @@ import polars as pl
 
 from opencoder_lib.files import reached, real
 from opencoder_lib.paper import facts
-from opencoder_lib.quality.apply import STAGE, decide, judged, signal_values
+from opencoder_lib.quality.apply import STAGE
+from opencoder_lib.quality.hits import HitMatrix
 from opencoder_lib.quality.rules import Rulebook
 from opencoder_lib.report import PERMISSIVE
 
+SURVIVING = "surviving."
+EXCERPT_LINES, EXCERPT_WIDTH = 12, 100
 
-def hits_by_rule(files: pl.DataFrame, signals: pl.DataFrame, rules: Rulebook) -> pl.DataFrame:
+
+def hits_by_rule(matrix: HitMatrix) -> pl.DataFrame:
     """One row per rule, in rulebook order: how often it holds among the real files, alone or with others.
 
     Columns: rule, scope, signal, files (judged by it), hits, exclusive (no other rule holds), removed (it was the
-    first to hold), frac_files_hit (of files), bytes_exclusive. Exclusive hits are what a rule alone is answerable for.
+    first to act), frac_files_hit (of files), bytes_exclusive. Exclusive hits are what a rule alone is answerable for.
     """
-    joined = real(judged(files, signals))
-    decisions = decide(files, signals, rules).join(joined.select("doc_id", "n_bytes"), on="doc_id", how="semi")
-    size = joined["n_bytes"].fill_null(0).to_numpy()
-    sets = joined["rule_set"].to_numpy()
-    alone = (decisions["fired"].list.len() == 1).to_numpy()
+    found = matrix.real
+    alone_NR = found.holds_NR & (found.holds_NR.sum(1) == 1)[:, None]
+    first_N = np.where(found.acts_NR.any(1), found.acts_NR.argmax(1), -1) if len(matrix.rules) else np.array([])
+    hits = found.holds_NR.sum(0)
+    judged = np.array([len(found.rows_judged_by(rule)) for rule in matrix.rules], np.int64)
+    return pl.DataFrame(
+        {
+            "rule": [rule.id for rule in matrix.rules],
+            "scope": [rule.group for rule in matrix.rules],
+            "signal": [rule.signal for rule in matrix.rules],
+            "files": judged,
+            "hits": hits,
+            "exclusive": alone_NR.sum(0),
+            "removed": [int((first_N == place).sum()) for place in range(len(matrix.rules))],
+            "frac_files_hit": hits / np.maximum(judged, 1),
+            "bytes_exclusive": found.n_bytes_N @ alone_NR,
+        },
+        schema_overrides={"removed": pl.Int64},
+    ).with_columns(frac_files_hit=pl.when(pl.col("files") > 0).then("frac_files_hit"))
+
+
+def overlap(matrix: HitMatrix, top: int = 12) -> pl.DataFrame:
+    """What the `top` rules with most hits have in common: one row per ordered pair of them, real files only.
+
+    Columns: rule, hits, other, both (files that both hit), frac_both (share of the hits of `rule` that `other` hits
+    too). A rule beside itself is 1. Most hits first.
+    """
+    found = matrix.real
+    hits = found.holds_NR.sum(0)
+    most = [int(place) for place in np.argsort(-hits, kind="stable")[:top] if hits[place]]
+    # Counts of common files of all pairs in one product.
+    wide = found.holds_NR[:, most].astype(np.float32)
+    both = (wide.T @ wide).astype(np.int64)
+    ids = [rule.id for rule in matrix.rules]
+    rows = [
+        (ids[a], int(hits[a]), ids[b], int(both[i, j]), float(both[i, j] / hits[a]))
+        for i, a in enumerate(most)
+        for j, b in enumerate(most)
+    ]
+    schema = {"rule": pl.String, "hits": pl.Int64, "other": pl.String, "both": pl.Int64, "frac_both": pl.Float64}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def by_defect(matrix: HitMatrix) -> pl.DataFrame:
+    """Planted files by what was planted: how many of the defects are removed, and how many of their near misses.
+
+    Columns: defect, planted, removed, frac_recall, near_misses, near_misses_removed, frac_precision (removed defects
+    among all removed files of the kind; null if none), first_rule (the rules that came first). Near misses look like
+    the defect and must stay; files planted for other stages are one row, 'other'.
+    """
+    planted = matrix.of_files(matrix.joined["truth"].is_not_null().to_numpy())
+    ids = np.array([rule.id for rule in matrix.rules], object)
+    acts = planted.acts_NR.any(1)
+    first = [ids[row.argmax()] if some else None for row, some in zip(planted.acts_NR, acts, strict=True)]
+    kind = pl.coalesce(pl.col("truth"), "repo").str.extract(rf"^{STAGE}\.(.+)$")
+    near = pl.col("repo").str.extract(rf"^planted/{STAGE}\.(.+)$")
+    defect, removed = pl.col("is_defect"), pl.col("is_removed")
+    return (
+        planted.joined.select(
+            defect=pl.coalesce(kind, near, pl.lit("other")),
+            is_defect=pl.col("truth").str.starts_with(f"{STAGE}."),
+            is_removed=pl.Series(acts, dtype=pl.Boolean),
+            first=pl.Series(first, dtype=pl.String),
+        )
+        .group_by("defect")
+        .agg(
+            planted=defect.sum().cast(pl.Int64),
+            removed=(defect & removed).sum().cast(pl.Int64),
+            near_misses=(~defect).sum().cast(pl.Int64),
+            near_misses_removed=(~defect & removed).sum().cast(pl.Int64),
+            first_rule=pl.col("first").filter(defect).drop_nulls().unique().sort(),
+        )
+        .select(
+            "defect",
+            "planted",
+            "removed",
+            _share("removed", pl.col("planted")).alias("frac_recall"),
+            "near_misses",
+            "near_misses_removed",
+            _share("removed", pl.col("removed") + pl.col("near_misses_removed")).alias("frac_precision"),
+            "first_rule",
+        )
+        .sort(pl.col("defect") == "other", "defect")
+    )
+
+
+def _share(part: str, whole: pl.Expr) -> pl.Expr:
+    return pl.when(whole > 0).then(pl.col(part) / whole)
+
+
+def by_rule_on_planted(matrix: HitMatrix) -> pl.DataFrame:
+    """Precision and recall of each rule that holds for a planted file, in rulebook order.
+
+    Columns: rule, hits_defects, hits_clean (planted files that must stay), frac_precision, defect (the kind it hits
+    most), frac_recall (of that kind). A rule is not meant to find every defect, so recall is asked of one kind only.
+    """
+    planted = matrix.of_files(matrix.joined["truth"].is_not_null().to_numpy())
+    truth = planted.joined["truth"]
+    kinds = sorted(name for name in truth.unique() if name.startswith(f"{STAGE}."))
+    member_NK = np.column_stack([(truth == kind).to_numpy() for kind in kinds]) if kinds else np.zeros((len(truth), 0))
+    hits_RK = planted.holds_NR.T.astype(np.int64) @ member_NK.astype(np.int64)
     rows = []
-    for rule in rules:
-        hit = rule.fires(signal_values(joined, rule.signal), sets)
-        judged_here = int(np.isin(sets, rule.live_sets).sum())
-        removed = int((decisions["removed_by"] == f"{STAGE}.{rule.id}").sum())
-        share = float(hit.sum() / judged_here) if judged_here else None
-        exclusive = hit & alone
+    for place, rule in enumerate(matrix.rules):
+        hits = int(planted.holds_NR[:, place].sum())
+        if not hits:
+            continue
+        on_defects = int(hits_RK[place].sum())
+        best = int(hits_RK[place].argmax()) if on_defects else None
         rows.append(
-            (rule.id, rule.group, rule.signal, judged_here, int(hit.sum()), int(exclusive.sum()), removed, share,
-             int(size[exclusive].sum()))
-        )  # fmt: skip
-    names = ["rule", "scope", "signal", "files", "hits", "exclusive", "removed", "frac_files_hit", "bytes_exclusive"]
-    kinds = [pl.String] * 3 + [pl.Int64] * 4 + [pl.Float64, pl.Int64]
-    return pl.DataFrame(rows, schema=dict(zip(names, kinds, strict=True)), orient="row")
-
-
-def what_if(
-    files: pl.DataFrame, signals: pl.DataFrame, rules: Rulebook, rule_id: str, thresholds: Sequence[float]
-) -> pl.DataFrame:
-    """What one rule would remove at other thresholds, from stored signals: no text is read.
-
-    Columns: threshold, files (judged by the rule), hits, exclusive (no other rule holds), frac_files_hit,
-    bytes_exclusive, is_current. Ascending, the threshold in force always among them. Real files only. A number
-    replaces the threshold in every set of the rule; a rule that drops outside a range moves the upper end.
-    """
-    rule = rules[rule_id]
-    joined = real(judged(files, signals))
-    sets, values = joined["rule_set"].to_numpy(), signal_values(joined, rule.signal)
-    size = joined["n_bytes"].fill_null(0).to_numpy()
-    others = np.zeros(len(values), bool)
-    for other in rules:
-        if other.id != rule_id:
-            others |= other.fires(signal_values(joined, other.signal), sets)
-    current = rule.common_threshold
-    num_judged = int(np.isin(sets, rule.live_sets).sum())
-    rows = []
-    moved_to = {float(cut) for cut in thresholds if not np.isclose(cut, current.cut, rtol=1e-9)} | {current.cut}
-    for cut in sorted(moved_to):
-        hit = rule.fires(values, sets, current.moved_to(cut))
-        exclusive = hit & ~others
-        share = float(hit.sum() / num_judged) if num_judged else None
-        rows.append((cut, num_judged, int(hit.sum()), int(exclusive.sum()), share, int(size[exclusive].sum()),
-                     cut == current.cut))  # fmt: skip
-    names = ["threshold", "files", "hits", "exclusive", "frac_files_hit", "bytes_exclusive", "is_current"]
-    kinds = [pl.Float64, pl.Int64, pl.Int64, pl.Int64, pl.Float64, pl.Int64, pl.Boolean]
-    return pl.DataFrame(rows, schema=dict(zip(names, kinds, strict=True)), orient="row")
+            {
+                "rule": rule.id,
+                "hits_defects": on_defects,
+                "hits_clean": hits - on_defects,
+                "frac_precision": on_defects / hits,
+                "defect": kinds[best].removeprefix(f"{STAGE}.") if best is not None else None,
+                "frac_recall": hits_RK[place, best] / member_NK[:, best].sum() if best is not None else None,
+            }
+        )
+    schema = {"rule": pl.String, "hits_defects": pl.Int64, "hits_clean": pl.Int64, "frac_precision": pl.Float64}
+    return pl.DataFrame(rows, schema=schema | {"defect": pl.String, "frac_recall": pl.Float64})
 
 
 def composition(files: pl.DataFrame) -> pl.DataFrame:
@@ -93,47 +166,18 @@ def composition(files: pl.DataFrame) -> pl.DataFrame:
 
 def with_reported(composed: pl.DataFrame) -> pl.DataFrame:
     """Return the frame of `composition` with `frac_reported`, the paper's surviving share of the language, or null."""
-    prefix = "surviving."
     reported = {
-        key.removeprefix(prefix).replace("_", " "): float(found.value)
+        key.removeprefix(SURVIVING).replace("_", " "): float(found.value)
         for key, found in facts().items()
-        if key.startswith(prefix)
+        if key.startswith(SURVIVING)
     }
     share = pl.col("language").replace_strict(reported, default=None, return_dtype=pl.Float64)
     return composed.with_columns(frac_reported=share)
 
 
-def distribution(
-    files: pl.DataFrame, signals: pl.DataFrame, rules: Rulebook, rule_id: str, highest: float, num_bins: int = 40
-) -> pl.DataFrame:
-    """How the signal of one rule is distributed over the real files it judges.
-
-    Columns: low, high (edges of the bin, the last one open), files, hits (of them, beyond the threshold).
-    """
-    rule = rules[rule_id]
-    joined = real(judged(files, signals)).filter(pl.col("rule_set").is_in(rule.live_sets))
-    values, sets = signal_values(joined, rule.signal), joined["rule_set"].to_numpy()
-    edges = np.linspace(0, highest, num_bins + 1)
-    place = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, num_bins - 1)
-    known = ~np.isnan(values)
-    count = np.bincount(place[known], minlength=num_bins)
-    hits = np.bincount(place[rule.fires(values, sets)], minlength=num_bins)
-    return pl.DataFrame({"low": edges[:-1], "high": edges[1:], "files": count, "hits": hits})
-
-
-def by_defect(files: pl.DataFrame) -> pl.DataFrame:
-    """Planted files by what was planted: defect, planted, removed here, and by which rules. Near misses are 'clean'."""
-    return (
-        reached(files, STAGE)
-        .filter(pl.col("truth").is_not_null())
-        .group_by(defect="truth")
-        .agg(
-            planted=pl.len().cast(pl.Int64),
-            removed=pl.col("removed_by").is_not_null().sum().cast(pl.Int64),
-            first_rule=pl.col("removed_by").drop_nulls().unique().sort().str.strip_prefix(f"{STAGE}."),
-        )
-        .sort("defect")
-    )
+def quotable(files: pl.DataFrame) -> pl.DataFrame:
+    """The real files whose licence permits to show an excerpt."""
+    return real(files).filter(pl.any_horizontal(pl.col("license").str.starts_with(name) for name in PERMISSIVE))
 
 
 def removed_alone(
@@ -144,8 +188,7 @@ def removed_alone(
     Only real files under a permissive licence. The column `reason` has rule, value and threshold in words.
     """
     alone = decisions.filter(pl.col("fired").list.len() == 1).select("doc_id", "rule_set", decided="measured")
-    free = pl.any_horizontal(pl.col("license").str.starts_with(name) for name in PERMISSIVE)
-    found = real(files).filter(free).join(alone, on="doc_id", how="inner").sort("doc_id")
+    found = quotable(files).join(alone, on="doc_id", how="inner").sort("doc_id")
     parts = [found.head(0).with_columns(reason=pl.lit(""))]
     for rule_id in rule_ids:
         rule = rules[rule_id]
@@ -153,3 +196,27 @@ def removed_alone(
             said = f"{rule_id}: {rule.signal} = {row['decided']:.4g}, dropped when {rule.thresholds[row['rule_set']]}"
             parts.append(found.filter(pl.col("doc_id") == row["doc_id"]).with_columns(reason=pl.lit(said)))
     return pl.concat(parts)
+
+
+def removed_examples(files: pl.DataFrame, decisions: pl.DataFrame, each: int = 2) -> pl.DataFrame:
+    """Up to `each` removed real files per rule that holds for them, for the catalogue: the beginning of each.
+
+    Columns: doc_id, rule, repo, path, license, others (how many other rules hold too), excerpt (at most 12 lines of 100
+    characters). Files with the fewest other rules first, then by id; only files whose licence permits quoting.
+    decisions: the frame of `decide`; order of rules as in the rulebook for each file.
+    """
+    lines = pl.col("text").str.slice(0, 8 * EXCERPT_LINES * EXCERPT_WIDTH).str.split("\n").list.head(EXCERPT_LINES)
+    short = lines.list.eval(pl.element().str.slice(0, EXCERPT_WIDTH)).list.join("\n")
+    removed = quotable(files).filter(pl.col("removed_by").str.starts_with(f"{STAGE}."))
+    return (
+        decisions.filter(pl.col("removed_by").is_not_null())
+        .select("doc_id", others=pl.col("fired").list.len().cast(pl.Int64) - 1, rule="fired")
+        .join(removed.select("doc_id"), on="doc_id", how="semi")
+        .explode("rule")
+        .drop_nulls("rule")
+        .sort("rule", "others", "doc_id")
+        .group_by("rule", maintain_order=True)
+        .head(each)
+        .join(removed.select("doc_id", "repo", "path", "license", excerpt=short), on="doc_id", how="left")
+        .select("doc_id", "rule", "repo", "path", "license", "others", "excerpt")
+    )

@@ -10,21 +10,23 @@ from functools import cached_property
 
 import numpy as np
 
+from opencoder_lib.quality import kernels
+
 WORD, SPACE, ALPHA, DIGIT, UPPER, LOWER = 1, 2, 4, 8, 16, 32
+# White space without U+001C to U+001F: the `\\s` of the engine that the release uses for code.
+CODE_SPACE = 128
 # Every character that str.isspace calls white space; `re` agrees. Polars would leave out U+001C to U+001F.
 WHITE_SPACE = "".join(chr(i) for i in range(0x3001) if chr(i).isspace())
-_KNOWN, _NUM_CODE_POINTS = 64, 0x110000
-_table = np.zeros(_NUM_CODE_POINTS, np.uint8)
+NUM_CODE_POINTS = 0x110000
+_KNOWN = 64
+_table = np.zeros(NUM_CODE_POINTS, np.uint8)
 
 
-def classes(codes: np.ndarray) -> np.ndarray:
-    """The class bits of each code point (uint8, same length)."""
-    if len(codes):
-        seen = np.zeros(int(codes.max()) + 1, bool)
-        seen[codes] = True
-        for code in np.flatnonzero(seen & (_table[: len(seen)] == 0)).tolist():
-            _table[code] = _classify(chr(code))
-    return _table[codes]
+def class_table(codes: np.ndarray) -> np.ndarray:
+    """The class bits of every code point, sure to hold those that occur in `codes` (1,114,112 bytes)."""
+    for code in kernels.unknown_codes(codes, _table).tolist():
+        _table[code] = _classify(chr(code))
+    return _table
 
 
 def _classify(char: str) -> int:
@@ -33,6 +35,7 @@ def _classify(char: str) -> int:
         _KNOWN
         | (WORD if char.isalnum() or char == "_" else 0)
         | (SPACE if char.isspace() else 0)
+        | (CODE_SPACE if char.isspace() and not "\x1c" <= char <= "\x1f" else 0)
         | (ALPHA if char.isalpha() else 0)
         | (DIGIT if char.isdigit() else 0)
         | (UPPER if upper else 0)
@@ -51,8 +54,7 @@ class CodePoints:
     @classmethod
     def of(cls, texts: Sequence[str]) -> "CodePoints":
         """The code points of `texts`, lone surrogates included."""
-        offsets = np.zeros(len(texts) + 1, np.int64)
-        np.cumsum([len(text) for text in texts], out=offsets[1:])
+        offsets = running_total(np.fromiter(map(len, texts), np.int64, len(texts)))
         codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
         return cls(codes, offsets)
 
@@ -61,23 +63,27 @@ class CodePoints:
         """Characters of each text."""
         return np.diff(self.offsets)
 
-    @cached_property
-    def classes(self) -> np.ndarray:
-        """Class bits of each character."""
-        return classes(self.codes)
+    def text(self, index: int) -> str:
+        """Text number `index` as a string."""
+        part = self.codes[self.offsets[index] : self.offsets[index + 1]]
+        return part.tobytes().decode("utf-32-le", "surrogatepass")
 
-    def count(self, where: np.ndarray) -> np.ndarray:
-        """How many characters of each text are true in `where` (one boolean a character)."""
-        return np.diff(running_total(where)[self.offsets])
+    def count(self, char: str, other: str = "") -> np.ndarray:
+        """How often `char`, or `other`, occurs in each text."""
+        return kernels.count_either(self.codes, self.offsets, ord(char), ord(other or char))
+
+    @cached_property
+    def _histogram(self) -> np.ndarray:
+        return kernels.class_histogram(self.codes, self.offsets, class_table(self.codes))
 
     def count_class(self, bits: int) -> np.ndarray:
         """How many characters of each text have one of the class bits."""
-        return self.count((self.classes & bits) != 0)
+        return self._histogram[:, (np.arange(256) & bits) != 0].sum(axis=1)
 
     @cached_property
-    def documents(self) -> np.ndarray:
-        """The index of the text each character belongs to."""
-        return np.repeat(np.arange(len(self.offsets) - 1), self.lengths)
+    def lines(self) -> tuple[np.ndarray, np.ndarray]:
+        """Lines of each text, and characters of its longest line."""
+        return kernels.line_lengths(self.codes, self.offsets)
 
 
 def running_total(values: np.ndarray) -> np.ndarray:

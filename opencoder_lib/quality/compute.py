@@ -1,13 +1,14 @@
 """Signals of a corpus, shard by shard: the frame that thresholds are applied to, any number of times."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import polars as pl
 
 from opencoder_lib.files import remaining
 from opencoder_lib.languages import with_languages
 from opencoder_lib.quality import signals as _registered  # noqa: F401
-from opencoder_lib.quality.registry import PROGRAMS, SCOPES, UNTOKENISED, WORD_VIEWS, signal_names, signals_of
+from opencoder_lib.quality.registry import PROGRAMS, SCOPES, signal_names, signals_of
+from opencoder_lib.quality.tokenizers import tokenizer_of
 from opencoder_lib.quality.views import Views
 
 SHARD_BYTES = 8_000_000
@@ -28,20 +29,27 @@ def with_scope(files: pl.DataFrame) -> pl.DataFrame:
     return files.with_columns(scope=scope)
 
 
-def compute_signals(files: pl.DataFrame, max_shard_bytes: int = SHARD_BYTES) -> pl.DataFrame:
+def compute_signals(
+    files: pl.DataFrame, max_shard_bytes: int = SHARD_BYTES, names: Collection[str] | None = None
+) -> pl.DataFrame:
     """One row per file still in the corpus, in order: `doc_id` and one column per signal, null where not computable.
 
     Files of unknown or excluded type have no signals. The corpus is worked off in shards of at most `max_shard_bytes`
-    (or one file), which bounds memory and changes no value. Source: the release's signal definitions.
+    (or one file), which bounds memory and changes no value. names: only these signals; all by default.
+    Source: the release's signal definitions.
     """
-    scoped = with_scope(remaining(files))
-    schema = {"doc_id": pl.String, **dict.fromkeys(signal_names(), pl.Float64)}
-    parts = [pl.DataFrame(schema=schema)]
-    for scope in SCOPES:
-        for shard in _shards(scoped.filter(pl.col("scope") == scope), max_shard_bytes):
-            views = Views(shard)
+    scoped = with_scope(remaining(files)).with_columns(
+        tokenizer=pl.col("natural_language").map_elements(tokenizer_of, return_dtype=pl.String)
+    )
+    wanted = [name for name in signal_names() if names is None or name in names]
+    parts = [pl.DataFrame(schema={"doc_id": pl.String, **dict.fromkeys(wanted, pl.Float64)})]
+    for (scope, tokenizer), group in scoped.filter(pl.col("scope").is_not_null()).group_by("scope", "tokenizer"):
+        for shard in _shards(group, max_shard_bytes):
+            views = Views(shard, tokenizer)
             columns = {
-                name: pl.Series(entry.values(views), dtype=pl.Float64) for name, entry in signals_of(scope).items()
+                name: pl.Series(entry.values(views), dtype=pl.Float64)
+                for name, entry in signals_of(scope).items()
+                if name in wanted
             }
             parts.append(pl.DataFrame({"doc_id": shard["doc_id"], **columns}))
     return scoped.select("doc_id").join(
@@ -65,20 +73,17 @@ def _shards(files: pl.DataFrame, max_bytes: int) -> Iterator[pl.DataFrame]:
 def null_report(files: pl.DataFrame, signals: pl.DataFrame) -> pl.DataFrame:
     """How many files each signal could not be computed for, and why.
 
-    Columns: scope, signal, files (that should have it), nulls, untokenised (nulls of Chinese and Japanese files, whose
-    words need their own tokenizers), because (when else it is null). Only signals with nulls are listed.
+    Columns: scope, signal, files (that should have it), nulls, because (when it is null). Only signals with nulls are
+    listed, and only those that `signals` has.
     """
-    scoped = with_scope(files).select("doc_id", "scope", "natural_language")
-    joined = signals.join(scoped, on="doc_id", how="left")
+    joined = signals.join(with_scope(files).select("doc_id", "scope"), on="doc_id", how="left")
     rows = []
     for scope in SCOPES:
         here = joined.filter(pl.col("scope") == scope)
         for name, entry in signals_of(scope).items():
-            missing = here.filter(pl.col(name).is_null())
-            if missing.height:
-                words = bool(WORD_VIEWS & set(entry.views))
-                untokenised = missing["natural_language"].is_in(UNTOKENISED).sum() if words else 0
-                rows.append((scope, name, here.height, missing.height, untokenised, entry.null_when))
-    names = ["scope", "signal", "files", "nulls", "untokenised", "because"]
-    kinds = [pl.String, pl.String, pl.Int64, pl.Int64, pl.Int64, pl.String]
+            nulls = here[name].null_count() if name in signals.columns else 0
+            if nulls:
+                rows.append((scope, name, here.height, nulls, entry.null_when))
+    names = ["scope", "signal", "files", "nulls", "because"]
+    kinds = [pl.String, pl.String, pl.Int64, pl.Int64, pl.String]
     return pl.DataFrame(rows, schema=dict(zip(names, kinds, strict=True)), orient="row")

@@ -30,13 +30,14 @@ def example_files(rules: Rulebook) -> pl.DataFrame:
     """A file frame of all example documents; doc_id is `<rule id>/drops` or `<rule id>/keeps`."""
     rows = []
     for rule in rules:
-        for kind, text in (("drops", rule.drops), ("keeps", rule.keeps)):
+        name = EXAMPLE_FILE[rule.example_set]
+        for kind, text, path in (("drops", rule.drops, rule.drops_file or name), ("keeps", rule.keeps, name)):
             if text is not None:
                 rows.append(
                     {
                         "doc_id": f"{rule.id}/{kind}",
                         "text": text,
-                        "path": EXAMPLE_FILE[rule.example_set],
+                        "path": path,
                         "origin": "planted",
                         "natural_language": "zh" if rule.example_set == "text_zh" else "en",
                     }

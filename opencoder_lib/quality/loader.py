@@ -13,9 +13,9 @@ from opencoder_lib.quality.rules import CODE_SETS, SETS, THRESHOLDS, Rule, Ruleb
 
 SHORTHAND = {"code": CODE_SETS, "text": ("text_en", "text_zh")}
 FILE_KEYS = ("extends", "scope", "documents", "rule")
-OPTIONAL = ("drop_share", "override", "never_fires", "example_set", "replaces", "off", *THRESHOLDS)
-NEEDED = ("id", "signal", "official", "sets", "source", "why", "keeps")
-RULE_KEYS = (*NEEDED, "drops", *OPTIONAL)
+OPTIONAL = ("drop_share", "drops_file", "override", "never_fires", "example_set", "replaces", "off", *THRESHOLDS)
+NEEDED = ("id", "signal", "sets", "source", "why", "keeps")
+RULE_KEYS = (*NEEDED, "official", "drops", *OPTIONAL)
 
 
 def load_rules(name: str | Path = "released") -> Rulebook:
@@ -103,7 +103,7 @@ def _inherit(base: dict, entry: dict) -> dict:
     if any(key in entry for key in THRESHOLDS):
         base = {key: value for key, value in base.items() if key not in (*THRESHOLDS, "override")}
     if "drops" in entry or "never_fires" in entry:
-        base = {key: value for key, value in base.items() if key not in ("drops", "never_fires")}
+        base = {key: value for key, value in base.items() if key not in ("drops", "drops_file", "never_fires")}
     return {**base, **entry, "_scope": base["_scope"]}
 
 
@@ -119,12 +119,9 @@ def _rule(entry: dict, documents: dict[str, str]) -> Rule:
     if ("drops" in entry) == ("never_fires" in entry):
         raise RulebookError(f"{where} needs either 'drops', a document it removes, or 'never_fires', why none exists.")
     sets = _sets(entry, where)
-    official = {_official(entry["signal"], name, where) for name in sets}
-    if official != {entry["official"]}:
-        raise RulebookError(
-            f"{where}: in these sets the signal is officially {' or '.join(sorted(official))}, "
-            f"not {entry['official']!r}."
-        )
+    for check in (_check_signal, _check_official):
+        for name in sets:
+            check(entry, name, where)
     share = entry.get("drop_share", 1.0)
     if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share <= 1:
         raise RulebookError(f"{where}: drop_share must be above 0 and at most 1, not {share!r}.")
@@ -142,7 +139,10 @@ def _rule(entry: dict, documents: dict[str, str]) -> Rule:
         drop_share=float(share),
         group=entry["_scope"],
         example_set=example_set,
-        **{key: entry[key] for key in ("id", "signal", "official", "source", "why")},
+        drops_file=entry.get("drops_file", ""),
+        official=entry.get("official", ""),
+        replaces=bool(entry.get("replaces")),
+        **{key: entry[key] for key in ("id", "signal", "source", "why")},
     )
 
 
@@ -156,13 +156,23 @@ def _sets(entry: dict, where: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _official(signal: str, rule_set: str, where: str) -> str:
+def _check_signal(entry: dict, rule_set: str, where: str) -> None:
     known = signals_of(scope_of(rule_set))
-    if signal not in known:
+    if entry["signal"] not in known:
+        near = did_you_mean(entry["signal"], known)
+        raise RulebookError(f"{where}: files of set {rule_set!r} have no signal {entry['signal']!r}.{near}")
+
+
+def _check_official(entry: dict, rule_set: str, where: str) -> None:
+    """`official` is the signal's name in the release, `{set}` standing for the set.
+
+    A signal of our own has no such name; a rule on it that replaces another keeps the other's.
+    """
+    official = signals_of(scope_of(rule_set))[entry["signal"]].official
+    if official and entry.get("official", "").replace("{set}", rule_set) != official:
         raise RulebookError(
-            f"{where}: files of set {rule_set!r} have no signal {signal!r}.{did_you_mean(signal, known)}"
+            f"{where}: in the set {rule_set!r} the signal is officially {official}, not {entry.get('official')!r}."
         )
-    return known[signal].official
 
 
 def _thresholds(entry: dict, sets: tuple[str, ...], where: str) -> dict[str, Threshold]:

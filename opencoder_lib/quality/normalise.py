@@ -1,15 +1,25 @@
-"""The normalised text whose words the word and n-gram signals count (filter specification, normalised line)."""
+"""The normalised text whose words the word and n-gram signals count (filter specification, normalised line).
+
+Per line: some control characters go, full-width punctuation becomes half-width, ASCII punctuation becomes a space,
+lower case, NFKC. White space is left as found: it only separates words. NFKC comes last and may bring capitals and
+punctuation back, as in the release.
+"""
 
 import string
 import unicodedata
-from collections.abc import Sequence
+
+import numpy as np
+
+from opencoder_lib.quality import kernels
+from opencoder_lib.quality.codepoints import NUM_CODE_POINTS, CodePoints, running_total
 
 _DELETED = [*range(0x00, 0x08), *range(0x0E, 0x1B), *range(0x1C, 0x20), 0x202C]
 _HALF_WIDTH = dict(zip("。、《》“”【】「」‘’￥", '.,""""[]' + "''''" + "¥", strict=True))
 _FULL_WIDTH = {chr(ord(char) + 0xFEE0): char for char in string.punctuation}
+_table = np.zeros(NUM_CODE_POINTS, np.uint32)
 
 
-def _table() -> dict[int, str | None]:
+def _character_map() -> dict[int, str | None]:
     """Deletions, half-width forms, and every ASCII punctuation sign (also those just made) to a space."""
     table: dict[int, str | None] = dict.fromkeys(_DELETED)
     table |= {0x2009: " ", 0x200B: " "}
@@ -19,21 +29,54 @@ def _table() -> dict[int, str | None]:
     return table
 
 
-_TABLE = _table()
-_ASCII_DELETED = bytes(code for code in _DELETED if code < 128)
-_ASCII = bytes(ord((_TABLE.get(code) or chr(code)).lower()) if code < 128 else code for code in range(256))
+_MAP = _character_map()
 
 
 def normalise(text: str) -> str:
-    """Half-width, punctuation as spaces, lower case, NFKC; line feeds stay, so lines can be joined.
-
-    The order matters: NFKC comes last and may bring capitals and punctuation back, as in the release.
-    """
-    if text.isascii():
-        return text.encode().translate(_ASCII, _ASCII_DELETED).decode()
-    return unicodedata.normalize("NFKC", text.translate(_TABLE).lower())
+    """The text as its words are read: slow and plain, for the texts that the table cannot do."""
+    return unicodedata.normalize("NFKC", text.translate(_MAP).lower())
 
 
-def normalise_all(texts: Sequence[str]) -> list[str]:
-    """Each text normalised."""
-    return [normalise(text) for text in texts]
+def normalised_lines(text: str) -> list[str]:
+    """The normalised lines exactly as the release makes them, for tokenizers that see white space."""
+    lines = text.translate(_MAP).lower().split("\n")
+    return [unicodedata.normalize("NFKC", " ".join(line.split())) for line in lines]
+
+
+def _entry(char: str) -> int:
+    """What becomes of a character, with a flag where that depends on its neighbours."""
+    mapped = _MAP.get(ord(char), char)
+    if mapped is None:
+        return kernels.KNOWN | kernels.DELETED
+    lower = mapped.lower()
+    # A capital sigma at the end of a word has a lower case of its own; some capitals become two characters.
+    if len(lower) != 1 or mapped == "Σ":
+        return kernels.KNOWN | kernels.HARD
+    check = 0 if lower.isascii() else kernels.CHECK
+    return kernels.KNOWN | check | ord(lower)
+
+
+def normalised(chars: CodePoints) -> CodePoints:
+    """The normalised texts of a shard. ASCII and most other text by one table look-up a character."""
+    for code in kernels.unknown_codes(chars.codes, _table).tolist():
+        _table[code] = _entry(chr(code))
+    codes, offsets, flags = kernels.translate(chars.codes, chars.offsets, _table)
+    found = CodePoints(codes, offsets)
+    redone = {}
+    for index in np.flatnonzero(flags & (kernels.CHECK | kernels.HARD)).tolist():
+        if flags[index] & kernels.HARD:
+            redone[index] = normalise(chars.text(index))
+        elif not unicodedata.is_normalized("NFKC", text := found.text(index)):
+            redone[index] = unicodedata.normalize("NFKC", text)
+    return _replaced(found, redone) if redone else found
+
+
+def _replaced(chars: CodePoints, texts: dict[int, str]) -> CodePoints:
+    """`chars` with some of its texts exchanged."""
+    fresh = CodePoints.of(list(texts.values()))
+    new = dict(zip(texts, np.split(fresh.codes, fresh.offsets[1:-1]), strict=True))
+    parts = [
+        new.get(index, chars.codes[chars.offsets[index] : chars.offsets[index + 1]])
+        for index in range(len(chars.offsets) - 1)
+    ]
+    return CodePoints(np.concatenate(parts), running_total(np.array([len(part) for part in parts])))

@@ -8,15 +8,12 @@ import numpy as np
 from opencoder_lib.errors import ConfigError, did_you_mean
 from opencoder_lib.quality.views import Views
 
-# Programs with signals of their own. A text file has the signals of `text`, a code or data file those of `code`, and one
-# of these programs also those of its own scope, which win over general ones of the same name.
+# Programs with signals of their own. A text file has the signals of `text`, a code or data file those of `code`, and
+# one of these programs also those of its own scope, which win over general ones of the same name.
 PROGRAMS = ("python", "c", "cpp", "csharp", "go", "html", "java", "javascript")
 SCOPES = ("text", "code", *PROGRAMS)
 PREFIX = {"text": "qsc_doc", "code": "qsc_code"} | {name: f"qsc_code{name}" for name in PROGRAMS}
 INCLUDES = {"text": ("text",), "code": ("code",)} | {name: ("code", name) for name in PROGRAMS}
-# Chinese and Japanese need their own tokenizers; without them these views are meaningless and the signals null.
-WORD_VIEWS = {"words", "raw_words", "strings"}
-UNTOKENISED = ("zh", "ja")
 
 
 @dataclass(frozen=True)
@@ -24,8 +21,8 @@ class Signal:
     """A named number per file. `measure` takes the views of a shard and returns one float a file, NaN for null.
 
     definition: the docstring of `measure`. views: those it reads. null_when: why it may be null. official: its name in
-    the release; empty for a signal of our own, which says in `mends` what quirk of an official one it mends. rounded: to
-    8 decimals, as the release does nearly always.
+    the release; empty for a signal of our own, which says in `mends` what quirk of an official one it mends. rounded:
+    to 8 decimals, as the release does nearly always.
     """
 
     name: str
@@ -41,8 +38,6 @@ class Signal:
     def values(self, views: Views) -> list[float | None]:
         """The signal of each file of the shard."""
         found = np.asarray(self.measure(views), np.float64)
-        if WORD_VIEWS & set(self.views):
-            found = np.where(views.files["natural_language"].is_in(UNTOKENISED).to_numpy(), np.nan, found)
         # Python's round, not numpy's: that multiplies first and misses the last digit.
         digits = [round(value, 8) for value in found.tolist()] if self.rounded else found.tolist()
         return [None if value != value else value for value in digits]

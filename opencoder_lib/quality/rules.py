@@ -81,8 +81,13 @@ class Threshold:
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule. thresholds: the one that counts in each live set, in the order of `sets`. drop_share: the share of hits
-    that is acted on. drops, keeps: the example documents; drops is null with a reason in never_fires."""
+    """One rule.
+
+    official: the signal's name in the release, `{set}` standing for the set; empty for signals of our own. thresholds:
+    the one that counts in each live set, in the order of `sets`. drop_share: the share of hits that is acted on.
+    drops, keeps: the example documents; drops is null with a reason in never_fires, and called drops_file where its
+    name matters. replaces: whether it stands in for the rule of that name in the rulebook this one extends.
+    """
 
     id: str
     signal: str
@@ -97,6 +102,8 @@ class Rule:
     drop_share: float = 1.0
     group: str = ""
     example_set: str = ""
+    drops_file: str = ""
+    replaces: bool = False
 
     @property
     def live_sets(self) -> tuple[str, ...]:
@@ -107,6 +114,10 @@ class Rule:
     def common_threshold(self) -> Threshold:
         """The threshold of most of its sets."""
         return max(self.thresholds.values(), key=list(self.thresholds.values()).count)
+
+    def official_in(self, rule_set: str) -> str:
+        """The name the release gives its signal in one set."""
+        return self.official.replace("{set}", rule_set)
 
     def fires(self, values: np.ndarray, sets: np.ndarray, replaced: Threshold | None = None) -> np.ndarray:
         """Which files the rule hits. values: its signal, NaN for null; sets: each file's set. `replaced` stands in for

@@ -1,116 +1,144 @@
 """What signals look at: each view of a shard is computed once, when the first signal asks for it."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
 from functools import cached_property
-from itertools import chain
 
 import numpy as np
 import polars as pl
 
-from opencoder_lib.quality.codepoints import WHITE_SPACE, CodePoints
-from opencoder_lib.quality.ngrams import Words
-from opencoder_lib.quality.normalise import normalise_all
+from opencoder_lib.quality import kernels, quotes
+from opencoder_lib.quality.codepoints import CODE_SPACE, SPACE, WORD, CodePoints, class_table, running_total
+from opencoder_lib.quality.ngrams import repeated
+from opencoder_lib.quality.normalise import normalised, normalised_lines
+from opencoder_lib.quality.patterns import CodeSearch
+from opencoder_lib.quality.tokenizers import WORD_PUNCT, to_simplified, tokens
+from opencoder_lib.quality.words import Words
 from opencoder_lib.syntax import PythonFacts, Split, python_facts, split
+from opencoder_lib.syntax.html import html_text_lengths
+from opencoder_lib.syntax.javascript import JavaScriptFacts, javascript_facts
 
-# The release pairs quotes blindly: no escapes, no comments, an apostrophe opens a string.
-_STRINGS = re.compile(r"""'''(.*?)'''|\"\"\"(.*?)\"\"\"|'(.*?)'|"(.*?)\"""", re.DOTALL)
-_STRINGS_IN_LINES = re.compile(r"""'''(.*?)'''|\"\"\"(.*?)\"\"\"|'([^\n]*?)'|"([^\n]*?)\"""", re.DOTALL)
 # CPython needs up to 500 bytes a character for a syntax tree; longer files have none (and are dropped for their size).
 PARSE_LIMIT = 4_000_000
+# The release gives its parser 10 seconds, which suffice for about as much; ours takes as long on the worst input.
+JAVASCRIPT_LIMIT = 2_000_000
 
 
-@dataclass(frozen=True)
 class Lines:
-    """Lines of a shard: documents (index, ascending) and text; `lower` is the text in lower case."""
+    """The visible lines of each text: those that are not blank. Only LF ends a line."""
 
-    frame: pl.DataFrame
-    num_documents: int
-
-    @classmethod
-    def of(cls, texts: list[str], keep_blank: bool) -> "Lines":
-        """Lines without their line feeds. Only LF splits; a last line without LF counts, an empty text has none."""
-        frame = pl.DataFrame({"document": np.arange(len(texts)), "line": pl.Series(texts, dtype=pl.String)})
-        # Inclusive: "a\n" is one line, not two, and an empty text leaves a piece without a line feed or a character.
-        frame = frame.with_columns(pl.col("line").str.split("\n", inclusive=True)).explode("line")
-        frame = frame.filter(pl.col("line").is_not_null() & (pl.col("line") != ""))
-        frame = frame.with_columns(pl.col("line").str.strip_suffix("\n"))
-        if not keep_blank:
-            frame = frame.filter(pl.col("line").str.strip_chars(WHITE_SPACE) != "")
-        return cls(frame, len(texts))
-
-    @cached_property
-    def documents(self) -> np.ndarray:
-        """The text each line belongs to."""
-        return self.frame["document"].to_numpy()
-
-    @cached_property
-    def lower(self) -> pl.Series:
-        """The lines in lower case."""
-        return self.frame["line"].str.to_lowercase()
+    def __init__(self, texts: list[str]):
+        self.series = pl.Series(texts, dtype=pl.String)
+        self.chars = CodePoints.of(texts)
 
     @cached_property
     def count(self) -> np.ndarray:
-        """Lines of each text."""
-        return self.total()
-
-    def total(self, values: pl.Series | np.ndarray | None = None) -> np.ndarray:
-        """The sum of `values` (one a line; booleans count) in each text."""
-        weights = None if values is None else np.asarray(values, np.float64)
-        return np.bincount(self.documents, weights, self.num_documents)
+        """Visible lines of each text."""
+        chars = self.chars
+        return kernels.visible_lines(chars.codes, chars.offsets, class_table(chars.codes), SPACE)
 
     def containing(self, *needles: str, lower: bool = True) -> np.ndarray:
-        """How many lines of each text contain one of `needles`, compared in lower case unless told otherwise."""
-        lines = self.lower if lower else self.frame["line"]
-        return self.total(lines.str.contains("|".join(map(re.escape, needles))))
+        """How many lines of each text contain one of `needles` (ASCII), in any case unless told otherwise."""
+        # One match takes the rest of its line along, so matches count lines.
+        found = f"(?{'i' if lower else ''}-u:{'|'.join(map(re.escape, needles))})[^\n]*"
+        return self.series.str.count_matches(found).to_numpy()
+
+    def repetition(self, stripped: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Of each visible line: its text, its hash, its length, and whether its text has the same line once more.
+
+        Lines are compared stripped, or else without any white space.
+        """
+        chars, table = self.chars, class_table(self.chars.codes)
+        left_out = 0 if stripped else CODE_SPACE
+        hashes, lengths, offsets = kernels.line_keys(
+            chars.codes, chars.offsets, table, SPACE, left_out, int(self.count.sum())
+        )
+        documents = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+        return documents, hashes, lengths, repeated(hashes, offsets)
+
+
+class Quoted:
+    """What stands between quotes in each text, paired blindly. across_lines: whether one quote's may cross lines."""
+
+    def __init__(self, chars: CodePoints, across_lines: bool):
+        self.chars, self.table = chars, class_table(chars.codes)
+        self.begins, self.ends, self.bounds = quotes.spans(chars.codes, chars.offsets, across_lines)
+
+    @property
+    def num_chars(self) -> np.ndarray:
+        """Characters between quotes in each text."""
+        return np.diff(running_total(self.ends - self.begins)[self.bounds])
+
+    def chars_in_long_words(self, longest: int) -> np.ndarray:
+        """Characters of the words with more than `longest` that hold no web address."""
+        return quotes.long_words(self.chars.codes, self.begins, self.ends, self.bounds, self.table, SPACE, longest)
+
+    def num_long_pieces(self, most_words: int, tokenizer: str) -> np.ndarray:
+        """Lines between quotes with more than `most_words` words, as the tokenizer cuts them."""
+        if tokenizer == WORD_PUNCT:
+            return quotes.long_pieces(
+                self.chars.codes, self.begins, self.ends, self.bounds, self.table, WORD, SPACE, most_words
+            )
+        counts = np.zeros(len(self.bounds) - 1, np.int64)
+        for index in range(len(counts)):
+            text, start = self.chars.text(index), self.chars.offsets[index]
+            inside = range(self.bounds[index], self.bounds[index + 1])
+            pieces = [text[self.begins[s] - start : self.ends[s] - start] for s in inside]
+            cut = tokens([line for piece in pieces for line in piece.split("\n")], tokenizer)
+            counts[index] = sum(len(words) > most_words for words in cut)
+        return counts
 
 
 class Views:
     """The views of one shard, whose files all have the same scope.
 
-    files: rows with text, path, language, natural_language and n_bytes.
+    files: rows with text, path, language, natural_language and n_bytes. tokenizer: what cuts all of them into words.
     """
 
-    def __init__(self, files: pl.DataFrame):
-        self.files = files
-        self.texts: list[str] = files["text"].to_list()
+    def __init__(self, files: pl.DataFrame, tokenizer: str = WORD_PUNCT):
+        self.files, self.tokenizer = files, tokenizer
+        found = zip(files["text"], files["natural_language"], strict=True)
+        self.texts: list[str] = [to_simplified(text) if spoken == "zh" else text for text, spoken in found]
 
     def __len__(self) -> int:
         return len(self.texts)
 
     @cached_property
     def text(self) -> pl.Series:
-        """The texts as found."""
-        return self.files["text"]
+        """The texts; Chinese ones in simplified characters, where the extra `zh` is installed."""
+        return pl.Series(self.texts, dtype=pl.String)
+
+    @cached_property
+    def num_chars_found(self) -> np.ndarray:
+        """Characters of the texts as found, before any conversion."""
+        return self.files["text"].str.len_chars().to_numpy()
 
     @cached_property
     def chars(self) -> CodePoints:
-        """The characters as found."""
+        """The characters."""
         return CodePoints.of(self.texts)
 
     @cached_property
     def words(self) -> Words:
         """The words of the normalised text."""
-        return Words.of(CodePoints.of(normalise_all(self.texts)))
+        if self.tokenizer == WORD_PUNCT:
+            return Words.of(normalised(self.chars))
+        return self._cut(map(normalised_lines, self.texts))
 
     @cached_property
     def raw_words(self) -> Words:
         """The words of the text as found."""
-        return Words.of(self.chars)
+        if self.tokenizer == WORD_PUNCT:
+            return Words.of(self.chars)
+        return self._cut(text.split("\n") for text in self.texts)
+
+    def _cut(self, texts: Iterable[list[str]]) -> Words:
+        return Words.given([[word for line in tokens(lines, self.tokenizer) for word in line] for lines in texts])
 
     @cached_property
     def raw_lines(self) -> Lines:
-        """All lines, blank ones too."""
-        return Lines.of(self.texts, keep_blank=True)
-
-    @cached_property
-    def num_lines(self) -> np.ndarray:
-        """Raw lines of each text, without building them."""
-        ends = self.chars.count(self.chars.codes == 10)
-        last = self.chars.offsets[1:] - 1
-        open_end = self.chars.lengths > 0
-        open_end[open_end] = self.chars.codes[last[open_end]] != 10
-        return ends + open_end
+        """The lines of the text as found."""
+        return Lines(self.texts)
 
     @cached_property
     def _splits(self) -> list[Split]:
@@ -122,14 +150,14 @@ class Views:
         return [part.code for part in self._splits]
 
     @cached_property
-    def code_length(self) -> np.ndarray:
-        """Characters of the code."""
-        return _lengths(self.code)
-
-    @cached_property
     def code_lines(self) -> Lines:
         """The lines of the code that are not blank."""
-        return Lines.of(self.code, keep_blank=False)
+        return Lines(self.code)
+
+    @property
+    def code_chars(self) -> CodePoints:
+        """The characters of the code."""
+        return self.code_lines.chars
 
     @cached_property
     def comments(self) -> list[str]:
@@ -137,24 +165,29 @@ class Views:
         return [part.comments for part in self._splits]
 
     @cached_property
-    def hash_comments(self) -> list[str]:
-        """The `#` comments of each text, joined."""
-        return [part.hash_comments for part in self._splits]
-
-    @cached_property
     def comment_lines(self) -> Lines:
         """The lines of the comments that are not blank."""
-        return Lines.of(self.comments, keep_blank=False)
+        return Lines(self.comments)
 
     @cached_property
-    def strings(self) -> list[str]:
-        """What stands between quotes in the code, across lines too; the strings of a text joined by line feeds."""
-        return ["\n".join(filter(None, chain.from_iterable(_STRINGS.findall(code)))) for code in self.code]
+    def separate_comment_lines(self) -> Lines:
+        """The lines of the comments that are not blank, none glued to the next."""
+        return Lines([part.separate_comments for part in self._splits])
 
     @cached_property
-    def line_strings(self) -> list[list[str]]:
+    def strings(self) -> Quoted:
+        """What stands between quotes in the code, across lines too."""
+        return Quoted(self.code_chars, across_lines=True)
+
+    @cached_property
+    def line_strings(self) -> Quoted:
         """What stands between quotes in the code, where only triple quotes may cross lines."""
-        return [list(filter(None, chain.from_iterable(_STRINGS_IN_LINES.findall(code)))) for code in self.code]
+        return Quoted(self.code_chars, across_lines=False)
+
+    @cached_property
+    def code_search(self) -> CodeSearch:
+        """Searches in the code for patterns with word borders; each pattern runs once."""
+        return CodeSearch(self.code_series)
 
     def count_in_code(self, pattern: str) -> np.ndarray:
         """Non-overlapping matches of `pattern` in the code of each text; `^` and `$` stand for line borders.
@@ -164,10 +197,10 @@ class Views:
         """
         return self.code_series.str.count_matches(f"(?m){pattern}").to_numpy()
 
-    @cached_property
+    @property
     def code_series(self) -> pl.Series:
         """The code as a Polars column."""
-        return pl.Series(self.code, dtype=pl.String)
+        return self.code_lines.series
 
     @cached_property
     def may_parse(self) -> np.ndarray:
@@ -179,6 +212,13 @@ class Views:
         """The structure of each Python file; null where it does not parse or is too long."""
         return [python_facts(text) if may else None for text, may in zip(self.texts, self.may_parse, strict=True)]
 
+    @cached_property
+    def javascript(self) -> list[JavaScriptFacts | None]:
+        """The structure of each JavaScript file; null where it is too long or nests too deeply."""
+        short = self.chars.lengths <= JAVASCRIPT_LIMIT
+        return [javascript_facts(text) if may else None for text, may in zip(self.texts, short, strict=True)]
 
-def _lengths(texts: list[str]) -> np.ndarray:
-    return np.fromiter(map(len, texts), np.int64, len(texts))
+    @cached_property
+    def html_text_lengths(self) -> np.ndarray:
+        """Characters of visible text of each HTML file; NaN where its parser refuses it."""
+        return html_text_lengths(self.chars.codes, self.chars.offsets)

@@ -1,44 +1,71 @@
-"""Comments and strings of a file, found by one compiled regular expression per family of languages.
+"""Code and comments of a file, as the lexers of the official pipeline (Pygments 2.18) tell them apart.
 
-languages.toml says what each family's comments and strings look like. The expression tries, at each place, a comment,
-then a string (so that a marker inside quotes starts nothing); `Pattern.split` walks the text in C. Every alternative
-either gives up early or runs to the end of the file, so the time is linear on any input.
+languages.toml says what each program's comments and strings look like, scan_table.py turns it into arrays, and one
+compiled loop, scan_kernel.py, reads them; YAML has a loop of its own. The time is linear on any input.
 
-Differences to the official pipeline (Pygments 2.18), all rare: no nested block comments, no here-documents,
-no `#if 0` blocks, raw strings as plain ones, scripts inside HTML are code, an unclosed comment or string runs to the
-end of the file.
+On real files nearly all splits are those of the lexers. What remains, all rare:
+- rules of a lexer about other tokens than comments and strings, where they change these: signatures that C's lexer
+  reads as one token with a comment in them, keywords of Python's `match`, Scala's and Kotlin's names after `def`;
+- a string that spoils the rest of a file in one of the many small languages (their tables are the lexer's answers to
+  made-up pieces of code, not its rules), and their odd comments: Raku's brackets, VBScript's `Rem` in capitals, AWK's
+  and Julia's regular expressions, Racket's `#;`;
+- comments of languages inside others, but for scripts in HTML: shell lines in makefiles and Dockerfiles, code in
+  templates (ERB, Handlebars, Mako, …);
+- here-documents, raw strings and attribute values once a file has used up its budget for looking for their ends;
+- white space beyond ASCII counts as a letter.
 """
 
 import re
 import tomllib
-from collections.abc import Iterator
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files as package_files
-from typing import NamedTuple
+from itertools import pairwise
 
-from opencoder_lib.errors import ConfigError, did_you_mean
+import numpy as np
 
-FLAGS = ("takes_newline", "word_start", "docstrings", "regex_literals")
-KEYS = {"languages", "line", "block", "one_line", "many_lines", "raw", *FLAGS}
-
-DOCSTRING = r"""(?:"{3}(?s:.*?)"{3}|'{3}(?s:.*?)'{3})"""
-# The place before a docstring: indentation and letters such as r or b, which stay code.
-BEFORE_DOCSTRING = r"""^[ \t\f]*+[rRuUbB]{0,2}(?="{3}|'{3})"""
-# A quoted character, so that '"' opens no string; `'a` alone is a lifetime, a prime or a quote.
-CHARACTER = r"'(?:[^'\\\n]|\\[^\n][^'\n]{0,9})'"
-# Where an operator, a keyword or a line start comes before, `/` starts a literal. The bound on `[…]` keeps it linear.
-REGEX_LITERAL = (
-    r"(?:(?:[=(,:\[!&|?{};~^%*+<>-]|\b(?:return|typeof|case|of|in|throw|do|else)\b)\s*+|^[^\S\n]*+)"
-    r"/(?![*/])(?:[^/\\\[\n]|\\[^\n]|\[(?:[^\]\\\n]|\\[^\n]){0,60}+\])++/"
-)
+from opencoder_lib.errors import ConfigError
+from opencoder_lib.syntax.scan_kernel import scan
+from opencoder_lib.syntax.scan_table import Table, table_of
+from opencoder_lib.syntax.yaml_kernel import scan_yaml
 
 
-class Split(NamedTuple):
-    """A file's code and its comments, each joined with nothing between; `hash_comments` are those that start with #."""
+@dataclass(slots=True)
+class Split:
+    """A file's code and its comments, each joined with nothing between, as the release does.
+
+    source, spans: the text (UTF-8 if it is not ASCII), and the places in it where comments start and end in turn; null
+    where whole lines are taken. From them come the properties, which are only computed when asked for.
+    """
 
     code: str
     comments: str
-    hash_comments: str = ""
+    source: str | bytes | None = field(default=None, repr=False, compare=False)
+    spans: list[int] | None = field(default=None, repr=False, compare=False)
+
+    def pieces(self) -> list[str]:
+        """The comments one by one."""
+        if self.spans is None:
+            return [self.comments] if self.comments else []
+        ends = iter(self.spans)
+        pieces = [self.source[start:end] for start, end in zip(ends, ends, strict=True)]
+        return pieces if isinstance(self.source, str) else [_text(piece) for piece in pieces]
+
+    @property
+    def separate_comments(self) -> str:
+        """The comments, each on lines of its own."""
+        return "".join(piece if piece[-1] == "\n" else piece + "\n" for piece in self.pieces())
+
+    @property
+    def separate_code(self) -> str:
+        """The code, with the line ends that comments took along: a comment never glues two lines of code."""
+        if self.spans is None:
+            return self.code
+        newline = "\n" if isinstance(self.source, str) else b"\n"
+        borders = [0, *(end - (self.source[end - 1 : end] == newline) * (k % 2) for k, end in enumerate(self.spans))]
+        borders.append(len(self.source))
+        code = newline[:0].join(self.source[start:end] for start, end in zip(borders[::2], borders[1::2], strict=True))
+        return code if isinstance(code, str) else _text(code)
 
 
 def split(text: str, language: str | None) -> Split:
@@ -49,65 +76,46 @@ def split(text: str, language: str | None) -> Split:
     """
     if language == "perl":
         return _perl(text)
-    scanner = _scanners().get(language)
-    if scanner is None:
+    table = _scanners().get(language)
+    if table is None and language != "yaml":
         return by_line(text)
     text = text.removeprefix("\ufeff")
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    # Four entries a match: the code before it, then the three groups, the comment among them second.
-    parts = scanner.split(text.strip("\n") + "\n")
-    comments = [part for part in parts[2::4] if part]
-    parts[2::4] = [None] * len(parts[2::4])
-    hashes = "".join(comment for comment in comments if comment[0] == "#")
-    return Split("".join(filter(None, parts)), "".join(comments), hashes)
+    text = text.strip("\n") + "\n"
+    if table is not None and not len(table.rules):
+        return Split(text, "", text, [])
+    data = text.encode("utf-8", "surrogatepass")
+    places = np.frombuffer(data, np.uint8)
+    spans = (scan_yaml(places) if table is None else scan(places, *table)).tolist()
+    if not spans:
+        return Split(text, "", text, spans)
+    source = text if text.isascii() else data
+    borders = [0, *spans, len(source)]
+    parts = [source[start:end] for start, end in pairwise(borders)]
+    nothing = source[:0]
+    code, comments = nothing.join(parts[::2]), nothing.join(parts[1::2])
+    if source is data:
+        code, comments = _text(code), _text(comments)
+    return Split(code, comments, source, spans)
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogatepass")
 
 
 @cache
-def _scanners() -> dict[str, re.Pattern]:
-    """One compiled expression per program. Raises ConfigError on an unknown key or a program listed twice."""
+def _scanners() -> dict[str, Table]:
+    """The table of each program. Raises ConfigError on an unknown key or a program listed twice."""
     table = tomllib.loads((package_files("opencoder_lib.syntax") / "languages.toml").read_text(encoding="utf-8"))
-    scanners: dict[str, re.Pattern] = {}
+    families: dict[str, dict] = {}
     for family in table["family"]:
-        if strange := set(family) - KEYS:
-            raise ConfigError(f"languages.toml: unknown key {min(strange)!r}.{did_you_mean(min(strange), KEYS)}")
-        scanner = re.compile(pattern(family), re.MULTILINE)
         for language in family["languages"]:
-            if language in scanners:
+            if language in families:
                 raise ConfigError(f"languages.toml: {language!r} stands in two families; keep one.")
-            scanners[language] = scanner
-    return scanners
-
-
-def pattern(family: dict) -> str:
-    """The expression of a family: groups 1 (kept, before a docstring), 2 (comment) and 3 (string, kept)."""
-    comments = [rf"{re.escape(start)}(?s:.*?)(?:{re.escape(end)}|\Z)" for start, end in family.get("block", [])]
-    at_word = r"(?<![^\s;&|(){}`])" if family.get("word_start") else ""
-    newline = r"\n?" if family.get("takes_newline") else ""
-    comments += [rf"{at_word}{re.escape(marker)}[^\n]*{newline}" for marker in family.get("line", [])]
-    comment = "|".join(comments) or "(?!)"
-    string = "|".join(_strings(family)) or "(?!)"
-    if family.get("docstrings"):
-        return f"({BEFORE_DOCSTRING})?((?(1){DOCSTRING}|{comment}))|({string})"
-    return f"()({comment})|({string})"
-
-
-def _strings(family: dict) -> Iterator[str]:
-    """One alternative per string delimiter, the longest first."""
-    one_line, many_lines, raw = (family.get(key, []) for key in ("one_line", "many_lines", "raw"))
-    if family.get("regex_literals"):
-        yield REGEX_LITERAL
-    if family.get("docstrings"):
-        for q in "\"'":
-            yield rf"{q * 3}[^{q}\\]*+(?:(?:\\(?s:.)|{q}(?!{q * 2}))[^{q}\\]*+)*+(?:{q * 3}|\Z)"
-    for q in one_line:
-        yield rf"{q}[^{q}\\\n]*+(?:\\(?s:.)[^{q}\\\n]*+)*+{q}?"
-    for q in many_lines:
-        yield rf"{q}[^{q}\\]*+(?:\\(?s:.)[^{q}\\]*+)*+(?:{q}|\Z)"
-    for q in raw:
-        yield rf"{q}[^{q}]*+(?:{q}|\Z)"
-    if "'" not in [*one_line, *many_lines, *raw, *family.get("line", [])]:
-        yield CHARACTER
+            families[language] = family
+    tables = {id(family): table_of(family, families) for family in table["family"]}
+    return {language: tables[id(family)] for language, family in families.items()}
 
 
 def by_line(text: str) -> Split:

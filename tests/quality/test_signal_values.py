@@ -1,5 +1,8 @@
 """Hand-computed values, one line a signal."""
 
+import csv
+from pathlib import Path
+
 import pytest
 
 from opencoder_lib.files import new_files
@@ -159,18 +162,53 @@ def test_keyword_only_arguments_and_annotations_are_no_variables():
     assert measure("for i in (): ...\n", "a.py")["cate_var_zero"] == 0
 
 
-def test_chinese_word_signals_are_null_and_reported_with_their_number():
-    files = new_files([{"path": "a.txt", "origin": "folder", "text": "灯塔的透镜怎样工作\n"}])
+def test_chinese_and_japanese_words_are_those_of_their_own_tokenizers():
+    # 灯塔 | 的 | 透镜: the word-punct tokenizer would see one word.
+    chinese = measure("灯塔的透镜\n", "a.txt", natural_language="zh")
+    assert (chinese["num_words"], chinese["mean_word_length"]) == (3, round(5 / 3, 8))
+    # 灯台 | の | レンズ
+    japanese = measure("灯台のレンズ\n", "a.txt", natural_language="ja")
+    assert (japanese["num_words"], japanese["mean_word_length"]) == (3, 2.0)
+
+
+def test_long_lines_in_the_strings_of_a_chinese_file_are_cut_by_the_chinese_tokenizer():
+    # 11 times three words make 33; the word-punct tokenizer would see one.
+    text = f"s = '{'灯塔的透镜' * 11}'\nt = 1\n"
+    assert measure(text, "a.rb", natural_language="zh")["frac_lines_long_string"] == 0.5
+    assert measure(text, "a.rb", natural_language="en")["frac_lines_long_string"] == 0
+
+
+def test_stop_words_are_counted_as_found_in_five_languages():
+    assert measure("the lamp and The light\n", "a.txt")["frac_words_redpajama_stop"] == 0.4
+    assert measure("le phare et la lampe\n", "a.txt", natural_language="fr")["frac_words_redpajama_stop"] == 0.6
+    assert measure("fyret og lampen\n", "a.txt", natural_language="da")["frac_words_redpajama_stop"] is None
+    assert measure("", "a.txt")["frac_words_redpajama_stop"] == 0
+
+
+def test_a_signal_that_cannot_be_computed_is_null_and_reported_with_its_number():
+    files = new_files([{"path": "a.txt", "origin": "folder", "text": "灯塔的透镜怎样工作\n", "natural_language": "zh"}])
     signals = compute_signals(files)
-    assert signals["num_words"][0] is None
-    assert signals["num_chars"][0] == 10
+    assert signals["frac_chars_alphabet"][0] is None
     report = {row["signal"]: row for row in null_report(files, signals).iter_rows(named=True)}
-    assert (report["num_words"]["nulls"], report["num_words"]["untokenised"]) == (1, 1)
-    assert report["frac_chars_alphabet"]["because"] == "not English"
+    assert (report["frac_chars_alphabet"]["nulls"], report["frac_chars_alphabet"]["because"]) == (1, "not English")
+
+
+def test_only_the_signals_asked_for_are_computed():
+    files = new_files([{"path": "a.txt", "origin": "folder", "text": "ab cd\n", "natural_language": "en"}])
+    assert compute_signals(files, names={"num_chars", "num_words"}).columns == ["doc_id", "num_chars", "num_words"]
+
+
+def test_all_118_official_signals_are_registered_and_no_other_name_is_claimed():
+    with open(Path(__file__).with_name("released_thresholds.csv"), encoding="utf-8") as stream:
+        listed = {row["signal"] for row in csv.DictReader(stream)}
+    # This one is computed by the release but stands in no table of thresholds.
+    listed.add("qsc_doc_num_chars_sentence_length_mean")
+    assert {entry.official for entry in SIGNALS.values()} - {""} == listed
+    assert len(listed) == 118
 
 
 def test_every_signal_is_defined_in_a_sentence_and_reads_views_that_exist():
     for entry in SIGNALS.values():
         assert isinstance(entry, Signal)
         assert entry.definition.endswith("."), entry.name
-        assert all(view == "files" or view == "texts" or hasattr(Views, view) for view in entry.views), entry.name
+        assert all(view in ("files", "texts") or hasattr(Views, view) for view in entry.views), entry.name

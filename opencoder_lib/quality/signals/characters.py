@@ -14,10 +14,10 @@ def _visible(views: Views) -> np.ndarray:
     return views.chars.lengths - views.chars.count_class(SPACE)
 
 
-@signal("num_chars", "text", "code", views=("chars",))
+@signal("num_chars", "text", "code", views=("num_chars_found",))
 def num_chars(views: Views) -> np.ndarray:
-    """Characters (code points, not bytes)."""
-    return views.chars.lengths
+    """Characters (code points, not bytes), before any conversion."""
+    return views.num_chars_found
 
 
 @signal("size_file_byte", "code", views=("files",), null_when="size unknown")
@@ -29,7 +29,7 @@ def size_file_byte(views: Views) -> np.ndarray:
 @signal("frac_chars_replacement_symbols", "text", "code", views=("chars",), null_when=EMPTY)
 def frac_chars_replacement_symbols(views: Views) -> np.ndarray:
     """U+FFFD, the mark of a failed decoding, / characters."""
-    return ratio(views.chars.count(views.chars.codes == 0xFFFD), views.chars.lengths)
+    return ratio(views.chars.count("\ufffd"), views.chars.lengths)
 
 
 @signal("frac_chars_alphabet", "code", views=("chars",))
@@ -60,5 +60,4 @@ def frac_chars_whitespace(views: Views) -> np.ndarray:
 @signal("frac_chars_curly_bracket", "text", views=("chars",))
 def frac_chars_curly_bracket(views: Views) -> np.ndarray:
     """Curly brackets / characters; 0 if empty."""
-    codes = views.chars.codes
-    return ratio(views.chars.count((codes == ord("{")) | (codes == ord("}"))), views.chars.lengths, empty=0.0)
+    return ratio(views.chars.count("{", "}"), views.chars.lengths, empty=0.0)

@@ -1,27 +1,15 @@
 """Signals of code and data files that look at comments, strings and encoded blobs."""
 
-import re
-
 import numpy as np
 
-from opencoder_lib.quality.codepoints import CodePoints, ratio, running_total
-from opencoder_lib.quality.ngrams import Words
+from opencoder_lib.quality import encoded
+from opencoder_lib.quality.codepoints import CODE_SPACE, WORD, class_table, ratio
 from opencoder_lib.quality.registry import signal
 from opencoder_lib.quality.views import Views
 
 EMPTY, NO_CODE = "empty file", "no code"
 LONG_STRING_WORDS, LONG_WORD_CHARS, LONGEST_BLOB = 20, 20, 1024
-_LONG_WORD = re.compile(rf"\S{{{LONG_WORD_CHARS + 1},}}")
-_URL = re.compile(r"https?://\S")
-HEX_WORD = re.compile(r"\b0[xX][0-9a-fA-F]+\b")
-_HEX_RUN = re.compile(r"(?:\b(?:0x|\\x)?[0-9a-fA-F]{2}(?:,|\b\s*)){8,}")
-_UNICODE_RUN = re.compile(r"(?:\\u[0-9a-fA-F]{4}){8,}")
-_BASE64 = np.zeros(128, bool)
-_BASE64[[ord(c) for c in "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/\n="]] = True
-
-
-def _sum_lengths(found: list[list[str]]) -> np.ndarray:
-    return np.array([sum(map(len, matches)) for matches in found], np.int64)
+_GENERATED = r"auto-?generated|automatically[- ]generated|generated (?:by|from|file|code|automatically)|code generated"
 
 
 @signal("frac_chars_comments", "code", views=("comments", "chars"), null_when=EMPTY)
@@ -45,69 +33,65 @@ def cate_autogen(views: Views) -> np.ndarray:
 @signal("frac_lines_long_string", "code", views=("strings", "code_lines"), null_when="no code lines")
 def frac_lines_long_string(views: Views) -> np.ndarray:
     """Lines inside strings with more than 20 words / code lines. Quotes are paired blindly, so it may exceed 1."""
-    words = Words.of(CodePoints.of(views.strings))
-    feeds = running_total(words.chars.codes == 10)
-    # A line's number, different in each file.
-    line = feeds[words.starts] + words.documents
-    first = np.flatnonzero(np.diff(line, prepend=-1))
-    long_lines = np.diff(np.append(first, len(line))) > LONG_STRING_WORDS
-    return ratio(np.bincount(words.documents[first][long_lines], minlength=len(views)), views.code_lines.count)
+    return ratio(views.strings.num_long_pieces(LONG_STRING_WORDS, views.tokenizer), views.code_lines.count)
 
 
-@signal("frac_chars_string_length", "code", views=("line_strings", "code_length"), null_when=NO_CODE)
+@signal("frac_chars_string_length", "code", views=("line_strings", "code_chars"), null_when=NO_CODE)
 def frac_chars_string_length(views: Views) -> np.ndarray:
     """Characters inside quotes / characters of the code."""
-    return ratio(_sum_lengths(views.line_strings), views.code_length)
+    return ratio(views.line_strings.num_chars, views.code_chars.lengths)
 
 
-@signal("frac_chars_long_word_length", "code", views=("line_strings", "code_length"), null_when=NO_CODE)
+@signal("frac_chars_long_word_length", "code", views=("line_strings", "code_chars"), null_when=NO_CODE)
 def frac_chars_long_word_length(views: Views) -> np.ndarray:
     """Characters of the words inside quotes that have more than 20 and hold no URL / characters of the code."""
-    words = (_LONG_WORD.findall("\n".join(strings)) for strings in views.line_strings)
-    return ratio(
-        _sum_lengths([[word for word in found if not _URL.search(word)] for found in words]), views.code_length
-    )
+    return ratio(views.line_strings.chars_in_long_words(LONG_WORD_CHARS), views.code_chars.lengths)
 
 
-@signal("frac_chars_hex_words", "code", views=("code", "code_length"), null_when=NO_CODE)
+@signal("frac_chars_hex_words", "code", views=("code_chars",), null_when=NO_CODE)
 def frac_chars_hex_words(views: Views) -> np.ndarray:
     """Characters of words such as 0x1F / characters of the code."""
-    return ratio(_sum_lengths([HEX_WORD.findall(code) for code in views.code]), views.code_length)
+    chars = views.code_chars
+    return ratio(encoded.hex_words(chars.codes, chars.offsets, class_table(chars.codes), WORD), chars.lengths)
 
 
-@signal("cate_encoded_data", "code", views=("chars", "texts"))
+def _encoded(views: Views, across_lines: bool) -> np.ndarray:
+    chars, table = views.chars, class_table(views.chars.codes)
+    runs = (
+        encoded.base64_runs(chars.codes, chars.offsets, across_lines),
+        encoded.hex_pair_runs(chars.codes, chars.offsets, table, WORD, CODE_SPACE),
+        encoded.escape_runs(chars.codes, chars.offsets),
+    )
+    total, longest = sum(run[0] for run in runs), np.max([run[1] for run in runs], axis=0)
+    return (longest > LONGEST_BLOB) | (total > 0.5 * chars.lengths)
+
+
+@signal("cate_encoded_data", "code", views=("chars",))
 def cate_encoded_data(views: Views) -> np.ndarray:
-    """Whether a run of base64 signs (64 or more), hexadecimal pairs (8 or more) or \\u escapes (8 or more) is longer
-    than 1,024 characters, or all of them together make up more than half of the file."""
-    total, longest = _base64_runs(views.chars)
-    for index, text in enumerate(views.texts):
-        runs = [len(found) for found in _HEX_RUN.findall(text)]
-        if "\\u" in text:
-            runs += [len(found) for found in _UNICODE_RUN.findall(text)]
-        total[index] += sum(runs)
-        longest[index] = max(longest[index], *runs, 0)
-    return (longest > LONGEST_BLOB) | (total > 0.5 * views.chars.lengths)
+    """Whether a run of base64 signs (64 or more, line feeds among them), hexadecimal pairs (8 or more) or \\u escapes
+    (8 or more) is longer than 1,024 characters, or all of them together make up more than half of the file."""
+    return _encoded(views, across_lines=True)
 
 
-def _base64_runs(chars: CodePoints) -> tuple[np.ndarray, np.ndarray]:
-    """Total and longest length of the runs of at least 64 base64 signs in each text."""
-    inside = np.zeros(len(chars.codes) + 1, bool)
-    ascii_codes = chars.codes < 128
-    inside[:-1][ascii_codes] = _BASE64[chars.codes[ascii_codes]]
-    edges = np.flatnonzero(np.diff(inside, prepend=False))
-    # A run stops at the end of its text.
-    edges = np.sort(np.concatenate([edges, np.repeat(_inner_borders(chars, inside), 2)]))
-    start, length = edges[::2], edges[1::2] - edges[::2]
-    start, length = start[length >= 64], length[length >= 64]
-    documents = np.searchsorted(chars.offsets, start, side="right") - 1
-    num = len(chars.offsets) - 1
-    longest = np.zeros(num, np.int64)
-    np.maximum.at(longest, documents, length)
-    return np.bincount(documents, length, num).astype(np.int64), longest
+@signal(
+    "cate_encoded_data_lines",
+    "code",
+    views=("chars",),
+    mends="The line feed counts as a base64 sign, so lines of plain words without a space look encoded.",
+)
+def cate_encoded_data_lines(views: Views) -> np.ndarray:
+    """Whether a run of base64 signs within a line (64 or more), hexadecimal pairs (8 or more) or \\u escapes (8 or
+    more) is longer than 1,024 characters, or all of them together make up more than half of the file."""
+    return _encoded(views, across_lines=False)
 
 
-def _inner_borders(chars: CodePoints, inside: np.ndarray) -> np.ndarray:
-    """Borders between two texts that a run of base64 signs would cross."""
-    borders = np.unique(chars.offsets[1:-1])
-    borders = borders[(borders > 0) & (borders < len(chars.codes))]
-    return borders[inside[borders - 1] & inside[borders]]
+@signal(
+    "cate_autogen_notice",
+    "code",
+    views=("text",),
+    mends="Any word that contains `generate` near the top, such as `generate_tokens`, marks the file as generated.",
+)
+def cate_autogen_notice(views: Views) -> np.ndarray:
+    """Whether the first 200 characters hold a notice such as `generated by`, `auto-generated`, `code generated` or
+    `do not edit`, in any case."""
+    return views.text.str.head(200).str.to_lowercase().str.contains(f"{_GENERATED}|do not edit").to_numpy()

@@ -1,0 +1,288 @@
+"""Inputs of a command: folders, single files, globs, Parquet and JSON Lines, as one stream of shards.
+
+inputs = open_inputs(["src", "more/*.parquet"])
+for shard in inputs.shards():
+    files = shard.read()        # a file frame
+
+Everything is opened before the first shard, so a mistake shows at once. Memory is bounded by the shard: folders are
+walked once into a temporary listing, tables are read a slice at a time.
+"""
+
+import glob
+import hashlib
+import io
+import os
+import stat
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import polars as pl
+
+from opencoder_lib import MB
+from opencoder_lib.corpora.folder import Folder
+from opencoder_lib.corpora.jsonlines import ENDINGS as JSON_ENDINGS
+from opencoder_lib.corpora.jsonlines import JsonLines
+from opencoder_lib.corpora.ledger import Ledger
+from opencoder_lib.corpora.reading import MAX_BYTES, NotAFile, Read, file_row, printable_path, read_file
+from opencoder_lib.corpora.tables import Columns, ParquetTable, Problems
+from opencoder_lib.errors import InputError, did_you_mean
+from opencoder_lib.files import new_files
+
+SHARD_BYTES = 8 * MB
+# Tiny files cost memory too.
+SHARD_FILES = 20_000
+TABLES = (".parquet", *JSON_ENDINGS)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Some consecutive files of the inputs; small to send to another process, read there.
+
+    key: a hash of what it holds. n_stored: bytes of the inputs it stands for. first: the path it begins with.
+    """
+
+    number: int
+    key: str
+    first: str
+    n_files: int
+    n_stored: int
+    load: Callable[[], pl.DataFrame] = field(repr=False)
+
+    def read(self) -> pl.DataFrame:
+        """Its files as a file frame, ids and all; `language` and what follows from it is still null."""
+        return new_files(self.load())
+
+
+class Inputs:
+    """Opened inputs. total_bytes: of all of them, as stored; skipped: entries that are no files, counted by kind;
+    problems: lines of tables that could not be read, known once the shards have been read."""
+
+    def __init__(self, columns: Columns):
+        self.columns, self.problems = columns, Problems()
+        self.names: list[str] = []
+        self.total_bytes = self.num_listed = 0
+        self.skipped: Counter = Counter()
+        self._sources: list[int | ParquetTable | JsonLines] = []
+        self._ledger = Ledger()
+
+    @property
+    def tables(self) -> list[ParquetTable | JsonLines]:
+        """The tables among the inputs."""
+        return [source for source in self._sources if not isinstance(source, int)]
+
+    def add_table(self, table: ParquetTable | JsonLines) -> None:
+        """Take in a table after what there is."""
+        self._sources.append(table)
+        self.total_bytes += table.n_stored
+
+    def add_file(self, full: bytes, path: str, repo: str) -> str | None:
+        """Take in a single file after what there is, or say why it is none. full: what opens it."""
+        try:
+            found = os.lstat(full)
+            if not stat.S_ISREG(found.st_mode):
+                read_file(full, 0)
+        except NotAFile as error:
+            return str(error)
+        except OSError:
+            found = None  # it has a row all the same, without text
+        # Files between two tables share a listing, and with it shards.
+        if not self._sources or not isinstance(self._sources[-1], int):
+            self._sources.append(len(self._sources))
+        size, changed = (found.st_size, found.st_mtime_ns) if found else (0, 0)
+        self._ledger.list_file(self._sources[-1], full, path, repo, size, changed)
+        self.num_listed += 1
+        self.total_bytes += size
+        return None
+
+    def shards(self, max_bytes: int = SHARD_BYTES) -> Iterator[Shard]:
+        """All files, in the order of the inputs, in shards of at most about `max_bytes` of text, or of one file.
+
+        Neither ids nor order depend on `max_bytes`. Raises SchemaError when a given id occurs twice.
+        """
+        self._ledger.forget_ids()
+        self.problems.found.clear()
+        number = 0
+        for source in self._sources:
+            pieces = (
+                self._of_listing(source, max_bytes) if isinstance(source, int) else self._of_table(source, max_bytes)
+            )
+            for key, first, n_files, n_stored, load in pieces:
+                yield Shard(number, key, first, n_files, n_stored, load)
+                number += 1
+
+    def _of_listing(self, source: int, max_bytes: int) -> Iterator[tuple]:
+        entries, size, digest = [], 0, hashlib.sha256()
+        for full, path, repo, n_bytes, changed in self._ledger.listed(source):
+            weight = n_bytes if n_bytes <= MAX_BYTES else 0
+            if entries and (size + weight > max_bytes or len(entries) == SHARD_FILES):
+                yield self._listed_shard(entries, digest)
+                entries, size, digest = [], 0, hashlib.sha256()
+            entry = (full, path, repo, n_bytes, self._ledger.id_of("folder", repo, path, where=path))
+            entries.append(entry)
+            digest.update(repr((*entry, changed)).encode())
+            size += weight
+        if entries:
+            yield self._listed_shard(entries, digest)
+
+    def _listed_shard(self, entries: list[tuple], digest) -> tuple:
+        n_stored = sum(entry[3] for entry in entries)
+        return digest.hexdigest(), entries[0][1], len(entries), n_stored, partial(read_listed, entries)
+
+    def _of_table(self, table: ParquetTable | JsonLines, max_bytes: int) -> Iterator[tuple]:
+        row = 0
+        for rows, n_stored in _packed(table.slices(max_bytes, self.problems), max_bytes):
+            places = rows.select(pl.col("origin").fill_null("folder"), "repo", "path", "doc_id").iter_rows()
+            ids = [
+                self._ledger.id_of(*place, where=f"row {at:,} of {table.name}")
+                for at, place in enumerate(places, row + 1)
+            ]
+            row += rows.height
+            rows = rows.with_columns(pl.Series("doc_id", ids, dtype=pl.String), pl.col("origin").fill_null("folder"))
+            data = io.BytesIO()
+            # The oldest layout has one buffer a column: equal rows are equal bytes, without those of other slices.
+            rows.write_ipc(data, compat_level=pl.CompatLevel.oldest())
+            key = hashlib.sha256(data.getbuffer()).hexdigest()
+            yield key, rows["path"][0], rows.height, n_stored, partial(read_packed, data.getvalue())
+
+
+def read_listed(entries: list[tuple]) -> pl.DataFrame:
+    """Rows of listed files, read now. One that has become a link or a pipe since it was listed is unreadable."""
+    rows = []
+    for full, path, repo, _, doc_id in entries:
+        try:
+            read = read_file(full)
+        except NotAFile:
+            read = Read(None, 0, "preprocess.unreadable")
+        rows.append(file_row(read, doc_id=doc_id, origin="folder", repo=repo, path=path))
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def read_packed(data: bytes) -> pl.DataFrame:
+    """Rows of a table."""
+    return pl.read_ipc(data)
+
+
+def _packed(slices: Iterator[tuple[pl.DataFrame, int]], max_bytes: int) -> Iterator[tuple[pl.DataFrame, int]]:
+    """The rows of `slices` in pieces of at most `max_bytes` of text, or of one row."""
+    held, size, stored = [], 0, 0
+    for rows, n_stored in slices:
+        start = 0
+        stored += n_stored
+        for at, n_bytes in enumerate(rows["text"].str.len_bytes().fill_null(0)):
+            if size + n_bytes > max_bytes and (at > start or held):
+                yield pl.concat([*held, rows[start:at]]), stored
+                held, size, stored, start = [], 0, 0, at
+            size += n_bytes
+        if start < rows.height:
+            held.append(rows[start:])
+        if sum(part.height for part in held) >= SHARD_FILES:
+            yield pl.concat(held), stored
+            held, size, stored = [], 0, 0
+    if held:
+        yield pl.concat(held), stored
+
+
+def open_inputs(paths: Sequence[str], columns: Columns | None = None, outputs: Sequence[Path] = ()) -> Inputs:
+    """The inputs at `paths`: folders, files, tables, or patterns of these.
+
+    A folder's files have ids, paths and repositories as `collect_folder` gives them; a single file's path starts below
+    the folder it lies in, one found by a pattern below the part without a wildcard. outputs: paths that are never
+    input, whatever folder or pattern they lie in. Raises InputError for what cannot work, before anything is read.
+    """
+    opened = Inputs(columns or Columns())
+    own = {os.path.realpath(os.fsencode(path)) for path in outputs}
+    known: set[Path] = set()
+    for given in paths:
+        for path, root in _expanded(str(given)):
+            place = path.resolve()
+            if root is not None and place != root.resolve() / path.relative_to(root):
+                opened.skipped["symbolic link"] += 1
+                continue
+            if os.fsencode(place) in own:
+                if root is None:
+                    raise InputError(f"{path} is both an input and the output. Write to another file.")
+                opened.skipped["own output"] += 1
+                continue
+            _refuse_overlap(place, path, known)
+            known.add(place)
+            _add(opened, path, root, own)
+    if opened.total_bytes == opened.num_listed == 0 and not opened.tables:
+        found = ", ".join(f"{n} x {what}" for what, n in sorted(opened.skipped.items())) or "nothing"
+        raise InputError(
+            f"There are no files in {', '.join(map(repr, paths))}: found {found}. Give a folder with files."
+        )
+    return opened
+
+
+def _expanded(given: str) -> list[tuple[Path, Path | None]]:
+    """(path, the folder a pattern's files are named from or null) of an input. Raises InputError if there is none."""
+    path = Path(given)
+    if os.path.lexists(path):
+        return [(path, None)]
+    if not glob.has_magic(given):
+        folder = path.parent
+        near = did_you_mean(path.name, os.listdir(folder)) if folder.is_dir() else ""
+        near = near if "mean" in near else ""
+        raise InputError(f"There is no file or folder {printable_path(given)!r}.{near} Check the path.")
+    fixed = next((part for part in (path, *path.parents) if not glob.has_magic(str(part))), Path())
+    found = sorted(map(Path, glob.iglob(given, recursive=True)), key=os.fsencode)
+    folders = {match for match in found if match.is_dir()}
+    found = [match for match in found if folders.isdisjoint(match.parents)]
+    if not found:
+        raise InputError(f"Nothing matches the pattern {printable_path(given)!r}. Look what is in {str(fixed)!r}.")
+    return [(match, fixed) for match in found]
+
+
+def _refuse_overlap(place: Path, given: Path, known: set[Path]) -> None:
+    if place in known:
+        raise InputError(f"{str(given)!r} is given twice: its files would count twice. Give it once.")
+    within = next((parent for parent in place.parents if parent in known), None)
+    if within is None and place.is_dir():
+        within = next((place for other in known if place in other.parents), None)
+    if within is not None:
+        raise InputError(
+            f"{str(given)!r} and another input lie one inside the other ({str(within)!r}): files would count twice. "
+            "Give the outer one only."
+        )
+
+
+def _add(opened: Inputs, path: Path, root: Path | None, own: set[bytes]) -> None:
+    """Open one input. root: what a file found by a pattern is named from."""
+    if path.is_dir():
+        _list_folder(opened, path, own)
+    elif path.name.endswith(TABLES):
+        opened.add_table((ParquetTable if path.suffix == ".parquet" else JsonLines)(path, opened.columns))
+    elif path.is_file() or root is not None:
+        folder = Folder.at(root or path.parent)
+        name = printable_path(os.path.relpath(os.fsencode(path), folder.root))
+        if what := opened.add_file(os.path.realpath(os.fsencode(path)), name, folder.repo_of(name)):
+            opened.skipped[what] += 1
+    else:
+        raise InputError(f"{str(path)!r} is neither a folder nor a regular file. Give what holds the source files.")
+    opened.names.append(printable_path(os.path.abspath(path)))
+
+
+def _list_folder(opened: Inputs, path: Path, own: set[bytes]) -> None:
+    """List the files of a folder. Raises InputError if all of them are tables."""
+    folder = Folder.at(path)
+    real = os.path.realpath(folder.root)
+    num_files = num_tables = 0
+    for relative, what in folder.walk():
+        place = os.path.join(real, relative)
+        if place in own or any(place.startswith(output + b"/") for output in own):
+            what = "own output"
+        name = printable_path(relative)
+        what = what or opened.add_file(os.path.join(folder.root, relative), name, folder.repo_of(name))
+        if what:
+            opened.skipped[what] += 1
+        else:
+            num_files += 1
+            num_tables += name.endswith(TABLES)
+    if num_files and num_files == num_tables:
+        raise InputError(
+            f"{str(path)!r} holds only tables. A folder is read as source files; for tables give a pattern, "
+            f"for example {str(path / '*.parquet')!r}."
+        )

@@ -1,0 +1,191 @@
+"""Tables of files: which columns they need, what becomes of each, and Parquet read a slice at a time.
+
+A slice is a frame with the columns of `STANDARD`: cast, and null where the table has none. A text that cannot be had is
+null with the reason in `removed_by`. What is wrong with single lines is kept in `Problems`, and reading goes on.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from opencoder_lib.corpora.reading import MAX_BYTES, decode, printable_path
+from opencoder_lib.errors import InputError, did_you_mean
+from opencoder_lib.files import ORIGINS, SCHEMA
+
+STANDARD = (
+    *("doc_id", "text", "path", "repo", "license", "natural_language", "n_bytes", "stars", "committed_at"),
+    *("origin", "removed_by", "measured"),
+)
+# Names under which published corpora keep what is called text and path here, for the hint in an error.
+OTHER_NAMES = {
+    "text": ("content", "code", "body", "source", "raw_content", "document"),
+    "path": ("file_path", "filepath", "filename", "file_name", "max_stars_repo_path", "file"),
+}
+# A column of these must have the right kind; another one of a foreign kind counts as absent.
+MUST_FIT = ("text", "path", "doc_id", "repo", "natural_language", "n_bytes")
+MAX_ROWS = 1024
+MAX_EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What a table calls its text, its path, its id and its repository."""
+
+    text: str = "text"
+    path: str = "path"
+    doc_id: str = "doc_id"
+    repo: str = "repo"
+
+    def source_of(self, name: str) -> str:
+        """The table's name for a standard column."""
+        return getattr(self, name, name)
+
+    def check(self, found: list[str], where: str) -> None:
+        """Raise InputError if `found`, a table's columns, lack text or path; it names them and the option to use."""
+        for name in ("text", "path"):
+            wanted = self.source_of(name)
+            if wanted not in found:
+                near = next((other for other in OTHER_NAMES[name] if other in found), None)
+                hint = f" Is it --{name}-column {near}?" if near else did_you_mean(wanted, found) if found else ""
+                raise InputError(
+                    f"{where} has no column {wanted!r} for the {name}. It has: {', '.join(found) or 'none'}.{hint} "
+                    f"Name the right one with --{name}-column."
+                )
+
+
+@dataclass
+class Problems:
+    """What could not be read of tables, by file: how many lines or stretches, and the first few with the reason."""
+
+    found: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def note(self, file: str, place: str, what: str) -> None:
+        """One more line or stretch of `file` that gave no row."""
+        entry = self.found.setdefault(file, {"n": 0, "examples": []})
+        entry["n"] += 1
+        if len(entry["examples"]) < MAX_EXAMPLES:
+            entry["examples"].append(f"{place}: {what}")
+
+    @property
+    def total(self) -> int:
+        """How many there are."""
+        return sum(entry["n"] for entry in self.found.values())
+
+
+class ParquetTable:
+    """A Parquet file read by slices of rows, whatever the size of its row groups."""
+
+    def __init__(self, path: Path, columns: Columns):
+        self.name = printable_path(str(path))
+        if self.name != str(path):
+            raise InputError(f"The name {self.name!r} is not UTF-8, which a Parquet file's must be here. Rename it.")
+        try:
+            self.n_stored = path.stat().st_size
+            self._scan = pl.scan_parquet(path, glob=False)
+            schema = self._scan.collect_schema()
+            self.n_rows = self._scan.select(pl.len()).collect().item()
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise InputError(f"{self.name} cannot be read as Parquet ({first_line(error)}). Write it again.") from None
+        columns.check(schema.names(), self.name)
+        here = {name: columns.source_of(name) for name in STANDARD if columns.source_of(name) in schema}
+        self._scan = self._scan.select(pl.col(source).alias(name) for name, source in here.items())
+        # Types are looked at before hours of work, not at the first row.
+        standard_rows(self._scan.head(0).collect(), self.name)
+
+    def slices(self, max_bytes: int, problems: Problems) -> Iterator[tuple[pl.DataFrame, int]]:
+        """(rows, bytes of the file they stand for), about `max_bytes` of text or fewer at a time."""
+        at, step = 0, 16
+        while at < self.n_rows:
+            try:
+                rows = self._scan.slice(at, step).collect()
+            except pl.exceptions.PolarsError as error:
+                what = f"cannot be read ({first_line(error)})"
+                problems.note(self.name, f"rows {at + 1:,} to {self.n_rows:,}", what)
+                return
+            end = at + rows.height
+            size = rows["text"].cast(pl.Binary, strict=False).bin.size().sum()
+            yield standard_rows(rows, self.name), self._stored_until(end) - self._stored_until(at)
+            # Grow gently: large files may come after many small ones.
+            step = max(1, min(4 * step, MAX_ROWS, max_bytes * rows.height // max(1, size)))
+            at = end
+
+    def _stored_until(self, row: int) -> int:
+        return self.n_stored * row // self.n_rows
+
+
+def standard_rows(raw: pl.DataFrame, where: str) -> pl.DataFrame:
+    """The columns of `STANDARD` from those of `raw`, a null text with its reason in removed_by.
+
+    The reasons are preprocess.undecodable (bytes that are not UTF-8), .too_large (over the limit of a folder's files)
+    and .unreadable (no text in the table). A null path is the empty one. Raises InputError on a column that cannot fit.
+    """
+    frame = pl.DataFrame({name: _fitting(raw, name, where) for name in STANDARD})
+    if raw.schema["text"] == pl.Binary:
+        frame = _decoded(frame, raw["text"])
+    size = pl.col("text").str.len_bytes().cast(pl.Int64)
+    too_large = size > MAX_BYTES
+    reason = (
+        pl.when(pl.col("text").is_null())
+        .then(pl.lit("preprocess.unreadable"))
+        .when(too_large)
+        .then(pl.lit("preprocess.too_large"))
+    )
+    return frame.with_columns(
+        path=pl.col("path").fill_null(""),
+        n_bytes=pl.coalesce("n_bytes", size),
+        removed_by=pl.coalesce("removed_by", reason),
+        measured=pl.coalesce("measured", pl.when(too_large).then(size.cast(pl.Float64))),
+        text=pl.when(~too_large).then("text"),
+    )
+
+
+def _fitting(raw: pl.DataFrame, name: str, where: str) -> pl.Series:
+    """The column as the file frame wants it; all null where there is none."""
+    wanted = pl.String() if name == "origin" else SCHEMA[name]
+    nothing = pl.Series(name, [None], dtype=wanted).new_from_index(0, raw.height)
+    if name not in raw.columns or raw.schema[name] == pl.Null:
+        return nothing
+    column, dtype = raw[name], raw.schema[name]
+    if name == "text" and dtype == pl.Binary:
+        return nothing
+    if wanted == pl.String:
+        numbers = dtype.is_integer() and name in ("doc_id", "repo")
+        fits = numbers or dtype in (pl.String, pl.Categorical, pl.Enum)
+        if name == "license" and dtype == pl.List(pl.String):
+            column, fits = column.list.join(", "), True
+    elif wanted.is_temporal():
+        fits = dtype in (pl.Date, pl.Datetime)
+        if fits and getattr(dtype, "time_zone", None):
+            column = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    else:
+        fits = dtype.is_numeric()
+    if not fits and name in MUST_FIT:
+        raise InputError(
+            f"{where}: the column for {name!r} must be {wanted}, it is {dtype}. Name or write another one."
+        )
+    if not fits:
+        return nothing
+    column = column.cast(wanted, strict=False)
+    if name == "origin":
+        column = column.set(~column.is_in(ORIGINS), None)
+    return column
+
+
+def _decoded(frame: pl.DataFrame, data: pl.Series) -> pl.DataFrame:
+    """`frame` with the text of the bytes in `data`, or the reason there is none."""
+    read = [None if value is None else decode(value) for value in data]
+    return frame.with_columns(
+        text=pl.Series([found and found.text for found in read], dtype=pl.String),
+        n_bytes=pl.coalesce("n_bytes", pl.Series([found and found.n_bytes for found in read], dtype=pl.Int64)),
+        removed_by=pl.coalesce(
+            "removed_by", pl.Series([found and found.removed_by for found in read], dtype=pl.String)
+        ),
+    )
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's message, or its name."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
