@@ -113,11 +113,12 @@ def show(name: str, megabytes: float, ours: float, theirs: float) -> None:
 
 
 def profile(files: pl.DataFrame) -> None:
-    """Print where the time of our own signals goes, and what it could not fall below."""
+    """Print where our time goes, and what it could not fall below."""
     spent: Counter = Counter()
     views_of = [name for name, value in vars(Views).items() if isinstance(value, cached_property)]
     order = [name for name in ("text", "chars", "words", "code", "code_lines", *views_of) if name in views_of]
-    for (scope,), group in with_scope(files).filter(pl.col("scope").is_not_null()).group_by("scope"):
+    scoped = with_scope(files).filter(pl.col("scope").is_not_null())
+    for (scope,), group in scoped.group_by("scope"):
         needed = {view for entry in signals_of(scope).values() for view in entry.views} | {"text", "code_lines"}
         for piece in shards(group):
             views = Views(piece)
