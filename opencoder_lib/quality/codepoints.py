@@ -63,6 +63,11 @@ class CodePoints:
         """Characters of each text."""
         return np.diff(self.offsets)
 
+    @cached_property
+    def table(self) -> np.ndarray:
+        """The class bits of every code point that occurs."""
+        return class_table(self.codes)
+
     def text(self, index: int) -> str:
         """Text number `index` as a string."""
         part = self.codes[self.offsets[index] : self.offsets[index + 1]]
@@ -74,7 +79,7 @@ class CodePoints:
 
     @cached_property
     def _histogram(self) -> np.ndarray:
-        return kernels.class_histogram(self.codes, self.offsets, class_table(self.codes))
+        return kernels.class_histogram(self.codes, self.offsets, self.table)
 
     def count_class(self, bits: int) -> np.ndarray:
         """How many characters of each text have one of the class bits."""

@@ -34,19 +34,30 @@ def _at_border(codes, k, start, end, table, word):
 
 
 @kernel
+def _in_base64(code, across_lines):
+    return code < 128 and _BASE64[code] and (across_lines or code != 10)
+
+
+@kernel
 def base64_runs(codes, offsets, across_lines):
     """Total and longest length of `[a-zA-Z0-9+/\\n=]{64,}` in each text; without `\\n` unless across_lines."""
     total, longest = np.zeros(len(offsets) - 1, np.int64), np.zeros(len(offsets) - 1, np.int64)
     for i in range(len(offsets) - 1):
-        length = 0
-        for k in range(offsets[i], offsets[i + 1] + 1):
-            if k < offsets[i + 1] and codes[k] < 128 and _BASE64[codes[k]] and (across_lines or codes[k] != 10):
-                length += 1
-            else:
-                if length >= SHORTEST_BASE64:
-                    total[i] += length
-                    longest[i] = max(longest[i], length)
-                length = 0
+        # A run of 64 covers one of the places 63, 127, …: only there need be looked.
+        begin, end = offsets[i], offsets[i + 1]
+        k = begin + SHORTEST_BASE64 - 1
+        while k < end:
+            first, last = k, k
+            while first >= begin and _in_base64(codes[first], across_lines):
+                first -= 1
+            while first < k and last < end and _in_base64(codes[last], across_lines):
+                last += 1
+            length = last - first - 1
+            if length >= SHORTEST_BASE64:
+                total[i] += length
+                longest[i] = max(longest[i], length)
+            begin = max(last, k)
+            k = begin + SHORTEST_BASE64
     return total, longest
 
 
@@ -77,10 +88,14 @@ def hex_pair_runs(codes, offsets, table, word, space):
         start, end = offsets[i], offsets[i + 1]
         k, before = start, False
         while k < end:
-            # A pair starts a word, or a backslash ends one.
+            # A pair starts a word, or a backslash ends one; most words are found not to be pairs at a glance.
             inside = (table[codes[k]] & word) != 0
             if (inside and (before or not _is_hex(codes[k]))) or not (inside or codes[k] == 92):
                 before = inside
+                k += 1
+                continue
+            if inside and k + 1 < end and not (_is_hex(codes[k + 1]) or codes[k + 1] == 120):
+                before = True
                 k += 1
                 continue
             at, pairs = k, 0

@@ -92,38 +92,48 @@ def translate(codes, offsets, table):
 def word_borders(codes, offsets, table, word, space):
     """The maximal runs of characters of class `word`, and of those that are neither `word` nor `space`.
 
-    Returns starts and lengths of the words, and where the words of each text begin (one more than texts).
+    Returns starts, lengths and a 64-bit hash of the words, and where the words of each text begin (one more than
+    texts). Written without branches: which character ends a word cannot be predicted.
     """
-    starts, lengths = np.empty(len(codes), np.int64), np.empty(len(codes), np.int32)
-    ends = np.zeros(len(offsets), np.int64)
+    starts, lengths = np.empty(len(codes) + 1, np.int64), np.empty(len(codes) + 1, np.int32)
+    hashes, bounds = np.empty(len(codes) + 1, np.uint64), np.zeros(len(offsets), np.int64)
     n = 0
     for i in range(len(offsets) - 1):
-        before = 0
+        before, value = 0, np.uint64(0)
         for k in range(offsets[i], offsets[i + 1]):
             bits = table[codes[k]]
             kind = 1 if bits & word else (0 if bits & space else 2)
-            if kind != before:
-                if before:
-                    lengths[n - 1] = k - starts[n - 1]
-                if kind:
-                    starts[n] = k
-                    n += 1
-                before = kind
+            new = kind != before
+            # What is written past the last finished word is overwritten until that word is finished.
+            lengths[n] = k - starts[n]
+            hashes[n] = value
+            n += new & (before != 0)
+            starts[n] = k if new else starts[n]
+            value = hashed(np.uint64(0) if new else value, codes[k])
+            before = kind
         if before:
-            lengths[n - 1] = offsets[i + 1] - starts[n - 1]
-        ends[i + 1] = n
-    return starts[:n].copy(), lengths[:n].copy(), ends
+            lengths[n] = offsets[i + 1] - starts[n]
+            hashes[n] = value
+            n += 1
+        bounds[i + 1] = n
+    return starts[:n].copy(), lengths[:n].copy(), hashes[:n].copy(), bounds
+
+
+@kernel
+def hashed(value, code):
+    """The 64-bit hash of a word that goes on with one more character. Begins with 0."""
+    value = (value + np.uint64(code) + np.uint64(1)) * np.uint64(0x9FB21C651E98DF25)
+    return value ^ (value >> np.uint64(32))
 
 
 @kernel
 def word_hashes(codes, starts, lengths):
-    """64 bits of each word: a multiplicative hash of its characters, mixed so that all bits count."""
+    """The same hash for words whose borders are given."""
     hashes = np.empty(len(starts), np.uint64)
     for w in range(len(starts)):
-        value = np.uint64(lengths[w])
+        value = np.uint64(0)
         for k in range(starts[w], starts[w] + lengths[w]):
-            value = (value ^ np.uint64(codes[k])) * np.uint64(0x9FB21C651E98DF25)
-            value ^= value >> np.uint64(32)
+            value = hashed(value, codes[k])
         hashes[w] = value
     return hashes
 
@@ -169,20 +179,21 @@ def line_keys(codes, offsets, table, space, left_out, num_lines):
     for i in range(len(offsets) - 1):
         k = offsets[i]
         while k < offsets[i + 1]:
-            first = last = -1
+            begin, first, last = k, -1, -1
             while k < offsets[i + 1] and codes[k] != 10:
                 if not table[codes[k]] & space:
                     first = k if first < 0 else first
                     last = k
                 k += 1
+            if left_out and first >= 0:
+                first, last = begin, k - 1
             k += 1
             if first < 0:
                 continue
             value, length = np.uint64(0), 0
             for at in range(first, last + 1):
                 if not table[codes[at]] & left_out:
-                    value = (value ^ np.uint64(codes[at])) * np.uint64(0x9FB21C651E98DF25)
-                    value ^= value >> np.uint64(32)
+                    value = hashed(value, codes[at])
                     length += 1
             hashes[n], lengths[n] = value, length
             n += 1

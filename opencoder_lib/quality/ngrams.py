@@ -1,7 +1,7 @@
 """What words repeat: distinct words, their entropy, and every run of 2 to 10 words, counted in one pass a text.
 
-Equal words of a text get equal small numbers. A run of n words is then the pair (number of its first n-1 words, number
-of its last word), which fits 64 bits, so runs are counted without a hash of their own and without collisions. Only a
+Equal words of a text get equal small numbers: their places in a hash table. A run of n words is then the pair (number
+of its first n-1 words, number of its last word), which fits 64 bits, so runs are counted without collisions. Only a
 run whose two shorter runs both repeat can repeat: each step looks at what the step before left over, which in most
 files is little. Words are told apart by 64 bits of hash.
 """
@@ -22,37 +22,33 @@ def column(n: int) -> int:
 
 
 @kernel
-def _emptied(slots, num):
-    """Empty as much of the hash table as `num` entries need, and return its mask: what is small stays in the cache."""
+def _emptied(count, num):
+    """Empty as much of a hash table as `num` keys need, and return its mask: what is small stays in the cache."""
     mask = 15
     while mask < 2 * num:
         mask = 2 * mask + 1
-    slots[: mask + 1] = -1
-    return mask
+    count[: mask + 1] = 0
+    return np.uint64(mask)
 
 
 @kernel
-def _table_for(num):
-    """A hash table large enough for `num` entries."""
+def _size_for(num):
+    """The size of a hash table for `num` keys."""
     size = 16
     while size <= 2 * num:
         size *= 2
-    return np.empty(size, np.int32)
+    return size
 
 
 @kernel
-def _number(key, slots, mask, keys, fresh):
-    """The number under which `key` is known; `fresh`, its number from now on, if it is not.
-
-    slots: numbers at the places that keys hash to, -1 where free; keys: the key of each number.
-    """
-    at = np.int64((key * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)) & mask
-    while slots[at] >= 0:
-        if keys[slots[at]] == key:
-            return slots[at]
-        at = (at + 1) & mask
-    slots[at], keys[fresh] = fresh, key
-    return fresh
+def _slot(key, keys, count, mask):
+    """The place of `key` in the hash table, which is its number from now on. A place is free while its count is 0."""
+    at = (key * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32) & mask
+    # Unsigned all through: numba checks a signed index for being negative, at each of three look-ups.
+    while count[at] != 0 and keys[at] != key:
+        at = (at + np.uint64(1)) & mask
+    keys[at] = key
+    return at
 
 
 @kernel
@@ -67,34 +63,42 @@ def _most(offsets):
 @kernel
 def repeated(hashes, offsets):
     """Which items occur more than once in their text (one boolean an item)."""
-    result = np.zeros(len(hashes), np.bool_)
-    most = _most(offsets)
-    slots, keys, first = _table_for(most), np.empty(most, np.uint64), np.empty(most, np.int64)
+    result, size = np.zeros(len(hashes), np.bool_), _size_for(_most(offsets))
+    keys, count, slot = np.empty(size, np.uint64), np.empty(size, np.int32), np.empty(len(hashes), np.uint32)
     for i in range(len(offsets) - 1):
-        mask, distinct = _emptied(slots, offsets[i + 1] - offsets[i]), 0
+        mask = _emptied(count, offsets[i + 1] - offsets[i])
         for k in range(offsets[i], offsets[i + 1]):
-            number = _number(hashes[k], slots, mask, keys, np.int32(distinct))
-            if number == distinct:
-                first[number] = k
-                distinct += 1
-            else:
-                result[k] = result[first[number]] = True
+            slot[k] = _slot(hashes[k], keys, count, mask)
+            count[slot[k]] += 1
+        for k in range(offsets[i], offsets[i + 1]):
+            result[k] = count[slot[k]] > 1
     return result
 
 
 @kernel
-def _top(count, first, lengths, n):
+def members(hashes, listed):
+    """Which items are among the listed ones (one boolean an item)."""
+    result, size = np.zeros(len(hashes), np.bool_), _size_for(len(listed) + 1)
+    keys, count = np.empty(size, np.uint64), np.empty(size, np.int32)
+    mask = _emptied(count, len(listed) + 1)
+    for key in listed:
+        count[_slot(key, keys, count, mask)] = 1
+    for k in range(len(hashes)):
+        result[k] = count[_slot(hashes[k], keys, count, mask)] != 0
+    return result
+
+
+@kernel
+def _top(gram, place, count, lengths, n):
     """Characters of the most frequent run times how often it occurs; the first wins a tie; 0 if none occurs twice."""
-    best = 0
-    for gram in range(len(count)):
-        if count[gram] > count[best]:
-            best = gram
-    if not len(count) or count[best] < 2:
-        return 0
+    most, best = 1, -1
+    for j in range(len(gram)):
+        if count[gram[j]] > most:
+            most, best = count[gram[j]], place[j]
     length = 0
-    for k in range(first[best], first[best] + n):
+    for k in range(best, best + n if best >= 0 else best):
         length += lengths[k]
-    return length * count[best]
+    return length * most
 
 
 @kernel
@@ -109,6 +113,18 @@ def _covered(places, lengths, n):
 
 
 @kernel
+def _entropy(word, count, num):
+    """-sum p ln p, summed in the order in which words occur first. Leaves the counts negative."""
+    entropy = 0.0
+    for k in range(num):
+        if count[word[k]] > 0:
+            share = count[word[k]] / num
+            entropy -= share * np.log(share)
+            count[word[k]] = -count[word[k]]
+    return entropy
+
+
+@kernel
 def word_statistics(hashes, lengths, offsets):
     """What repeats in each text: (texts, NUM_COLUMNS) floats.
 
@@ -118,53 +134,42 @@ def word_statistics(hashes, lengths, offsets):
     """
     result = np.zeros((len(offsets) - 1, NUM_COLUMNS))
     most = _most(offsets)
-    slots, keys = _table_for(most), np.empty(most, np.uint64)
-    word, gram, place = np.empty(most, np.int32), np.empty(most, np.int32), np.empty(most, np.int32)
-    count, first = np.empty(most, np.int32), np.empty(most, np.int32)
+    size = _size_for(most)
+    keys, count = np.empty(size, np.uint64), np.empty(size, np.int32)
+    word, gram, place = np.empty(most, np.uint32), np.empty(most, np.uint32), np.empty(most, np.int32)
     for i in range(len(offsets) - 1):
         start, num = offsets[i], offsets[i + 1] - offsets[i]
         long = lengths[start : offsets[i + 1]]
-        mask, grams = _emptied(slots, num), 0
+        mask, chars, distinct = _emptied(count, num), 0, 0
         for k in range(num):
-            word[k] = _number(hashes[start + k], slots, mask, keys, np.int32(grams))
-            if word[k] == grams:
-                count[grams] = 0
-                grams += 1
+            word[k] = _slot(hashes[start + k], keys, count, mask)
+            distinct += count[word[k]] == 0
             count[word[k]] += 1
-            result[i, NUM_CHARS] += long[k]
-        result[i, DISTINCT] = grams
-        for g in range(grams):
-            share = count[g] / num
-            result[i, ENTROPY] -= share * np.log(share)
+            chars += long[k]
+        result[i, NUM_CHARS], result[i, DISTINCT] = chars, distinct
         # The runs that repeat so far, in order: where they begin and their numbers.
         left = 0
         for k in range(num):
-            if count[word[k]] > 1:
-                place[left], gram[left] = k, word[k]
-                left += 1
+            place[left], gram[left] = k, word[k]
+            left += count[word[k]] > 1
+        result[i, ENTROPY] = _entropy(word, count, num)
         for n in range(2, LONGEST + 1):
-            mask, grams, found = _emptied(slots, left), 0, 0
+            mask, found = _emptied(count, left), 0
             for j in range(left - 1):
                 k = place[j]
-                if place[j + 1] != k + 1:
-                    continue
-                key = np.uint64(gram[j]) << np.uint64(32) | np.uint64(word[k + n - 1])
-                g = _number(key, slots, mask, keys, np.int32(grams))
-                if g == grams:
-                    count[grams], first[grams] = 0, k
-                    grams += 1
-                count[g] += 1
-                place[found], gram[found] = k, g
-                found += 1
+                if place[j + 1] == k + 1:
+                    key = np.uint64(gram[j]) << np.uint64(32) | np.uint64(word[k + n - 1])
+                    place[found], gram[found] = k, _slot(key, keys, count, mask)
+                    count[gram[found]] += 1
+                    found += 1
+            if n <= 4:
+                result[i, FIRST_GRAM + n - 2] = _top(gram[:found], place, count, long, n)
             left = 0
             for j in range(found):
-                if count[gram[j]] > 1:
-                    place[left], gram[left] = place[j], gram[j]
-                    left += 1
+                place[left], gram[left] = place[j], gram[j]
+                left += count[gram[j]] > 1
             if left == 0:
                 break
-            if n <= 4:
-                result[i, FIRST_GRAM + n - 2] = _top(count[:grams], first, long, n)
-            else:
+            if n > 4:
                 result[i, FIRST_GRAM + n - 2] = _covered(place[:left], long, n)
     return result

@@ -7,12 +7,12 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from opencoder_lib.quality import kernels, quotes
-from opencoder_lib.quality.codepoints import CODE_SPACE, SPACE, WORD, CodePoints, class_table, running_total
+from opencoder_lib.quality import encoded, kernels, quotes
+from opencoder_lib.quality.codepoints import CODE_SPACE, SPACE, WORD, CodePoints, running_total
 from opencoder_lib.quality.ngrams import repeated
 from opencoder_lib.quality.normalise import normalised, normalised_lines
 from opencoder_lib.quality.patterns import CodeSearch
-from opencoder_lib.quality.tokenizers import WORD_PUNCT, to_simplified, tokens
+from opencoder_lib.quality.tokenizers import JIEBA, WORD_PUNCT, to_simplified, tokens
 from opencoder_lib.quality.words import Words
 from opencoder_lib.syntax import PythonFacts, Split, python_facts, split
 from opencoder_lib.syntax.html import html_text_lengths
@@ -28,14 +28,23 @@ class Lines:
     """The visible lines of each text: those that are not blank. Only LF ends a line."""
 
     def __init__(self, texts: list[str]):
-        self.series = pl.Series(texts, dtype=pl.String)
-        self.chars = CodePoints.of(texts)
+        self.texts = texts
+
+    @cached_property
+    def series(self) -> pl.Series:
+        """The texts as a Polars column."""
+        return pl.Series(self.texts, dtype=pl.String)
+
+    @cached_property
+    def chars(self) -> CodePoints:
+        """The characters of the texts."""
+        return CodePoints.of(self.texts)
 
     @cached_property
     def count(self) -> np.ndarray:
         """Visible lines of each text."""
         chars = self.chars
-        return kernels.visible_lines(chars.codes, chars.offsets, class_table(chars.codes), SPACE)
+        return kernels.visible_lines(chars.codes, chars.offsets, chars.table, SPACE)
 
     def containing(self, *needles: str, lower: bool = True) -> np.ndarray:
         """How many lines of each text contain one of `needles` (ASCII), in any case unless told otherwise."""
@@ -48,7 +57,7 @@ class Lines:
 
         Lines are compared stripped, or else without any white space.
         """
-        chars, table = self.chars, class_table(self.chars.codes)
+        chars, table = self.chars, self.chars.table
         left_out = 0 if stripped else CODE_SPACE
         hashes, lengths, offsets = kernels.line_keys(
             chars.codes, chars.offsets, table, SPACE, left_out, int(self.count.sum())
@@ -61,7 +70,7 @@ class Quoted:
     """What stands between quotes in each text, paired blindly. across_lines: whether one quote's may cross lines."""
 
     def __init__(self, chars: CodePoints, across_lines: bool):
-        self.chars, self.table = chars, class_table(chars.codes)
+        self.chars, self.table = chars, chars.table
         self.begins, self.ends, self.bounds = quotes.spans(chars.codes, chars.offsets, across_lines)
 
     @property
@@ -93,30 +102,35 @@ class Views:
     """The views of one shard, whose files all have the same scope.
 
     files: rows with text, path, language, natural_language and n_bytes. tokenizer: what cuts all of them into words.
+    texts: as found; Chinese ones in simplified characters, where the extra `zh` is installed. num_chars_found: their
+    characters before that conversion.
     """
 
     def __init__(self, files: pl.DataFrame, tokenizer: str = WORD_PUNCT):
         self.files, self.tokenizer = files, tokenizer
-        found = zip(files["text"], files["natural_language"], strict=True)
-        self.texts: list[str] = [to_simplified(text) if spoken == "zh" else text for text, spoken in found]
+        self.texts: list[str] = files["text"].to_list()
+        self.num_chars_found = np.fromiter(map(len, self.texts), np.int64, len(self.texts))
+        if tokenizer == JIEBA:
+            self.texts = [to_simplified(text) for text in self.texts]
 
     def __len__(self) -> int:
         return len(self.texts)
 
     @cached_property
     def text(self) -> pl.Series:
-        """The texts; Chinese ones in simplified characters, where the extra `zh` is installed."""
+        """The texts as a Polars column."""
         return pl.Series(self.texts, dtype=pl.String)
-
-    @cached_property
-    def num_chars_found(self) -> np.ndarray:
-        """Characters of the texts as found, before any conversion."""
-        return self.files["text"].str.len_chars().to_numpy()
 
     @cached_property
     def chars(self) -> CodePoints:
         """The characters."""
         return CodePoints.of(self.texts)
+
+    @cached_property
+    def encoded_runs(self) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+        """Total and longest length of the runs of hexadecimal pairs, and of those of \\u escapes, in each text."""
+        codes, offsets, table = self.chars.codes, self.chars.offsets, self.chars.table
+        return encoded.hex_pair_runs(codes, offsets, table, WORD, CODE_SPACE), encoded.escape_runs(codes, offsets)
 
     @cached_property
     def words(self) -> Words:

@@ -7,40 +7,38 @@ from functools import cached_property
 import numpy as np
 
 from opencoder_lib.quality import kernels
-from opencoder_lib.quality.codepoints import SPACE, WORD, CodePoints, class_table, running_total
-from opencoder_lib.quality.ngrams import word_statistics
+from opencoder_lib.quality.codepoints import SPACE, WORD, CodePoints, running_total
+from opencoder_lib.quality.ngrams import members, word_statistics
 
 
 @dataclass(frozen=True)
 class Words:
     """The words of a shard's texts.
 
-    starts, lengths: one a word, in characters of `chars`. offsets: the words of text i are offsets[i] : offsets[i + 1].
+    starts, lengths: one a word, in characters of `chars`. hashes: 64 bits a word. offsets: the words of text i are
+    offsets[i] : offsets[i + 1].
     """
 
     chars: CodePoints
     starts: np.ndarray
     lengths: np.ndarray
+    hashes: np.ndarray
     offsets: np.ndarray
 
     @classmethod
     def of(cls, chars: CodePoints) -> "Words":
         """All matches of `\\w+|[^\\w\\s]+`, text by text: runs of letters, digits and underscores, and of other
         visible characters."""
-        table = class_table(chars.codes)
-        return cls(chars, *kernels.word_borders(chars.codes, chars.offsets, table, WORD, SPACE))
+        return cls(chars, *kernels.word_borders(chars.codes, chars.offsets, chars.table, WORD, SPACE))
 
     @classmethod
     def given(cls, texts: Sequence[Sequence[str]]) -> "Words":
         """The words another tokenizer found in each text."""
         words = [word for text in texts for word in text]
-        chars = CodePoints.of(words)
-        return cls(
-            chars,
-            chars.offsets[:-1],
-            chars.lengths.astype(np.int32),
-            running_total(np.fromiter(map(len, texts), np.int64, len(texts))),
-        )
+        chars, lengths = CodePoints.of(words), np.fromiter(map(len, words), np.int32, len(words))
+        hashes = kernels.word_hashes(chars.codes, chars.offsets[:-1], lengths)
+        offsets = running_total(np.fromiter(map(len, texts), np.int64, len(texts)))
+        return cls(chars, chars.offsets[:-1], lengths, hashes, offsets)
 
     @property
     def count(self) -> np.ndarray:
@@ -51,20 +49,14 @@ class Words:
         """How many words of each text are true in `where` (one boolean a word)."""
         return np.diff(running_total(where)[self.offsets])
 
-    @cached_property
-    def documents(self) -> np.ndarray:
-        """The text each word belongs to."""
-        return np.repeat(np.arange(len(self.offsets) - 1), self.count)
+    def among(self, hashes: np.ndarray) -> np.ndarray:
+        """Which words have one of these hashes (one boolean a word)."""
+        return members(self.hashes, hashes)
 
     @cached_property
     def classes(self) -> np.ndarray:
         """The class bits of each word's characters, or-ed."""
-        return kernels.word_classes(self.chars.codes, self.starts, self.lengths, class_table(self.chars.codes))
-
-    @cached_property
-    def hashes(self) -> np.ndarray:
-        """64 bits of each word."""
-        return kernels.word_hashes(self.chars.codes, self.starts, self.lengths)
+        return kernels.word_classes(self.chars.codes, self.starts, self.lengths, self.chars.table)
 
     @cached_property
     def statistics(self) -> np.ndarray:

@@ -14,7 +14,7 @@ def _visible(views: Views) -> np.ndarray:
     return views.chars.lengths - views.chars.count_class(SPACE)
 
 
-@signal("num_chars", "text", "code", views=("num_chars_found",))
+@signal("num_chars", "text", "code", views=("files",))
 def num_chars(views: Views) -> np.ndarray:
     """Characters (code points, not bytes), before any conversion."""
     return views.num_chars_found

@@ -3,7 +3,7 @@
 import numpy as np
 
 from opencoder_lib.quality import encoded
-from opencoder_lib.quality.codepoints import CODE_SPACE, WORD, class_table, ratio
+from opencoder_lib.quality.codepoints import WORD, ratio
 from opencoder_lib.quality.registry import signal
 from opencoder_lib.quality.views import Views
 
@@ -52,21 +52,17 @@ def frac_chars_long_word_length(views: Views) -> np.ndarray:
 def frac_chars_hex_words(views: Views) -> np.ndarray:
     """Characters of words such as 0x1F / characters of the code."""
     chars = views.code_chars
-    return ratio(encoded.hex_words(chars.codes, chars.offsets, class_table(chars.codes), WORD), chars.lengths)
+    return ratio(encoded.hex_words(chars.codes, chars.offsets, chars.table, WORD), chars.lengths)
 
 
 def _encoded(views: Views, across_lines: bool) -> np.ndarray:
-    chars, table = views.chars, class_table(views.chars.codes)
-    runs = (
-        encoded.base64_runs(chars.codes, chars.offsets, across_lines),
-        encoded.hex_pair_runs(chars.codes, chars.offsets, table, WORD, CODE_SPACE),
-        encoded.escape_runs(chars.codes, chars.offsets),
-    )
+    chars = views.chars
+    runs = [*views.encoded_runs, encoded.base64_runs(chars.codes, chars.offsets, across_lines)]
     total, longest = sum(run[0] for run in runs), np.max([run[1] for run in runs], axis=0)
     return (longest > LONGEST_BLOB) | (total > 0.5 * chars.lengths)
 
 
-@signal("cate_encoded_data", "code", views=("chars",))
+@signal("cate_encoded_data", "code", views=("chars", "encoded_runs"))
 def cate_encoded_data(views: Views) -> np.ndarray:
     """Whether a run of base64 signs (64 or more, line feeds among them), hexadecimal pairs (8 or more) or \\u escapes
     (8 or more) is longer than 1,024 characters, or all of them together make up more than half of the file."""
@@ -76,7 +72,7 @@ def cate_encoded_data(views: Views) -> np.ndarray:
 @signal(
     "cate_encoded_data_lines",
     "code",
-    views=("chars",),
+    views=("chars", "encoded_runs"),
     mends="The line feed counts as a base64 sign, so lines of plain words without a space look encoded.",
 )
 def cate_encoded_data_lines(views: Views) -> np.ndarray:

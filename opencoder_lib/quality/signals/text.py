@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from opencoder_lib.quality import encoded, kernels
-from opencoder_lib.quality.codepoints import LOWER, UPPER, WHITE_SPACE, WORD, class_table, ratio
+from opencoder_lib.quality.codepoints import LOWER, UPPER, WHITE_SPACE, WORD, ratio
 from opencoder_lib.quality.registry import signal
 from opencoder_lib.quality.views import Views
 from opencoder_lib.quality.words import Words
@@ -43,7 +43,7 @@ SENTENCE_ENDS = np.array([ord(char) for char in ".!?。！？؟"], np.uint32)
 def num_sentences(views: Views) -> np.ndarray:
     """Runs up to `.`, `!`, `?` or their full-width and Arabic forms that hold a word."""
     chars = views.chars
-    return kernels.sentences(chars.codes, chars.offsets, class_table(chars.codes), WORD, SENTENCE_ENDS)
+    return kernels.sentences(chars.codes, chars.offsets, chars.table, WORD, SENTENCE_ENDS)
 
 
 @signal("num_chars_sentence_length_mean", "text", views=("chars",))
@@ -107,7 +107,7 @@ def _matched_chars(texts: pl.Series, pattern: str) -> np.ndarray:
 def frac_chars_hex_words(views: Views) -> np.ndarray:
     """Characters of words such as 0x1F / characters."""
     chars = views.chars
-    return ratio(encoded.hex_words(chars.codes, chars.offsets, class_table(chars.codes), WORD), chars.lengths)
+    return ratio(encoded.hex_words(chars.codes, chars.offsets, chars.table, WORD), chars.lengths)
 
 
 @signal("frac_words_redpajama_stop", "text", views=("raw_words",), null_when="no stop words for the language")
@@ -118,7 +118,7 @@ def frac_words_redpajama_stop(views: Views) -> np.ndarray:
     for language, hashes in stop_words().items():
         here = (languages == language).to_numpy()
         if here.any():
-            found[here] = ratio(words.total(np.isin(words.hashes, hashes)), words.count, empty=0.0)[here]
+            found[here] = ratio(words.total(words.among(hashes)), words.count, empty=0.0)[here]
     return found
 
 
