@@ -32,12 +32,11 @@ from opencoder_lib.corpora.reading import NotAFile, file_row, read_file
 from opencoder_lib.files import new_files
 from opencoder_lib.languages import with_languages
 from opencoder_lib.quality import compute_signals
-from opencoder_lib.quality.compute import with_scope
+from opencoder_lib.quality.compute import SHARD_BYTES, with_scope
 from opencoder_lib.quality.registry import signals_of
 from opencoder_lib.quality.views import Views
 
 GROUPS = ("python", "c", "cpp", "csharp", "java", "javascript", "go", "html", "shell", "sql", "data", "text")
-SHARD = 2 * MB
 
 
 def collect(folders: list[Path], limit: float) -> pl.DataFrame:
@@ -76,8 +75,8 @@ def lex(files: pl.DataFrame) -> None:
 
 
 def shards(files: pl.DataFrame) -> list[pl.DataFrame]:
-    """Consecutive pieces of about SHARD bytes."""
-    piece = (files["n_bytes"].cum_sum() // SHARD).alias("piece")
+    """Consecutive pieces of about the size that the commands work with."""
+    piece = (files["n_bytes"].cum_sum() // SHARD_BYTES).alias("piece")
     return files.with_columns(piece).partition_by("piece", include_key=False, maintain_order=True)
 
 

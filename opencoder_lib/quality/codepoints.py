@@ -11,14 +11,11 @@ from functools import cached_property
 import numpy as np
 
 from opencoder_lib.quality import kernels
+from opencoder_lib.quality.kernels import ALPHA, CLASSIFIED, CODE_SPACE, DIGIT, LOWER, SPACE, UPPER, WORD
 
-WORD, SPACE, ALPHA, DIGIT, UPPER, LOWER = 1, 2, 4, 8, 16, 32
-# White space without U+001C to U+001F: the `\\s` of the engine that the release uses for code.
-CODE_SPACE = 128
 # Every character that str.isspace calls white space; `re` agrees. Polars would leave out U+001C to U+001F.
 WHITE_SPACE = "".join(chr(i) for i in range(0x3001) if chr(i).isspace())
 NUM_CODE_POINTS = 0x110000
-_KNOWN = 64
 _table = np.zeros(NUM_CODE_POINTS, np.uint8)
 
 
@@ -32,7 +29,7 @@ def class_table(codes: np.ndarray) -> np.ndarray:
 def _classify(char: str) -> int:
     upper = char.isupper()
     return (
-        _KNOWN
+        CLASSIFIED
         | (WORD if char.isalnum() or char == "_" else 0)
         | (SPACE if char.isspace() else 0)
         | (CODE_SPACE if char.isspace() and not "\x1c" <= char <= "\x1f" else 0)

@@ -9,6 +9,10 @@ import numpy as np
 
 from opencoder_lib.compiled import kernel
 
+# Class bits of a character; of the first two a character has at most one. CODE_SPACE is white space without U+001C to
+# U+001F: the `\\s` of the engine that the release uses for code.
+WORD, SPACE, ALPHA, DIGIT, UPPER, LOWER, CLASSIFIED, CODE_SPACE = np.uint8(1) << np.arange(8, dtype=np.uint8)
+KIND = WORD | SPACE
 # Flags of a normalisation entry, above the 21 bits of the character it becomes.
 KNOWN, CHECK, HARD, DELETED = 1 << 28, 1 << 29, 1 << 30, 1 << 31
 _CHARACTER = (1 << 21) - 1
@@ -89,34 +93,29 @@ def translate(codes, offsets, table):
 
 
 @kernel
-def word_borders(codes, offsets, table, word, space):
-    """The maximal runs of characters of class `word`, and of those that are neither `word` nor `space`.
+def word_borders(codes, offsets, table):
+    """The maximal runs of word characters, and of characters that are neither word characters nor white space.
 
-    Returns starts, lengths and a 64-bit hash of the words, and where the words of each text begin (one more than
-    texts). Written without branches: which character ends a word cannot be predicted.
+    Returns starts and lengths of the words, and where the words of each text begin (one more than texts).
     """
-    starts, lengths = np.empty(len(codes) + 1, np.int64), np.empty(len(codes) + 1, np.int32)
-    hashes, bounds = np.empty(len(codes) + 1, np.uint64), np.zeros(len(offsets), np.int64)
-    n = 0
+    starts, ends = np.empty(len(codes) + 1, np.uint32), np.empty(len(codes) + 1, np.uint32)
+    bounds = np.zeros(len(offsets), np.int64)
+    begun, ended = np.uint32(0), np.uint32(0)
     for i in range(len(offsets) - 1):
-        before, value = 0, np.uint64(0)
+        before = SPACE
         for k in range(offsets[i], offsets[i + 1]):
-            bits = table[codes[k]]
-            kind = 1 if bits & word else (0 if bits & space else 2)
-            new = kind != before
-            # What is written past the last finished word is overwritten until that word is finished.
-            lengths[n] = k - starts[n]
-            hashes[n] = value
-            n += new & (before != 0)
-            starts[n] = k if new else starts[n]
-            value = hashed(np.uint64(0) if new else value, codes[k])
+            # Without a branch: where words end cannot be predicted. What is written too early is written over.
+            kind = table[codes[k]] & KIND
+            starts[begun] = ends[ended] = k
+            begun += np.uint32((kind != before) & (kind != SPACE))
+            ended += np.uint32((kind != before) & (before != SPACE))
             before = kind
-        if before:
-            lengths[n] = offsets[i + 1] - starts[n]
-            hashes[n] = value
-            n += 1
-        bounds[i + 1] = n
-    return starts[:n].copy(), lengths[:n].copy(), hashes[:n].copy(), bounds
+        if before != SPACE:
+            ends[ended] = offsets[i + 1]
+            ended += np.uint32(1)
+        bounds[i + 1] = begun
+    lengths = ends[:ended] - starts[:begun]
+    return starts[:begun].copy(), lengths.astype(np.int32), bounds
 
 
 @kernel

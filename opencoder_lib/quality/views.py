@@ -8,7 +8,8 @@ import numpy as np
 import polars as pl
 
 from opencoder_lib.quality import encoded, kernels, quotes
-from opencoder_lib.quality.codepoints import CODE_SPACE, SPACE, WORD, CodePoints, running_total
+from opencoder_lib.quality.codepoints import CodePoints, running_total
+from opencoder_lib.quality.kernels import CODE_SPACE, SPACE, WORD
 from opencoder_lib.quality.ngrams import repeated
 from opencoder_lib.quality.normalise import normalised, normalised_lines
 from opencoder_lib.quality.patterns import CodeSearch

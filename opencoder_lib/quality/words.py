@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from opencoder_lib.quality import kernels
-from opencoder_lib.quality.codepoints import SPACE, WORD, CodePoints, running_total
+from opencoder_lib.quality.codepoints import CodePoints, running_total
 from opencoder_lib.quality.ngrams import members, word_statistics
 
 
@@ -29,16 +29,18 @@ class Words:
     def of(cls, chars: CodePoints) -> "Words":
         """All matches of `\\w+|[^\\w\\s]+`, text by text: runs of letters, digits and underscores, and of other
         visible characters."""
-        return cls(chars, *kernels.word_borders(chars.codes, chars.offsets, chars.table, WORD, SPACE))
+        starts, lengths, offsets = kernels.word_borders(chars.codes, chars.offsets, chars.table)
+        return cls(chars, starts, lengths, kernels.word_hashes(chars.codes, starts, lengths), offsets)
 
     @classmethod
     def given(cls, texts: Sequence[Sequence[str]]) -> "Words":
         """The words another tokenizer found in each text."""
         words = [word for text in texts for word in text]
         chars, lengths = CodePoints.of(words), np.fromiter(map(len, words), np.int32, len(words))
-        hashes = kernels.word_hashes(chars.codes, chars.offsets[:-1], lengths)
+        starts = chars.offsets[:-1].astype(np.uint32)
+        hashes = kernels.word_hashes(chars.codes, starts, lengths)
         offsets = running_total(np.fromiter(map(len, texts), np.int64, len(texts)))
-        return cls(chars, chars.offsets[:-1], lengths, hashes, offsets)
+        return cls(chars, starts, lengths, hashes, offsets)
 
     @property
     def count(self) -> np.ndarray:

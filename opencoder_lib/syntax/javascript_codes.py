@@ -62,8 +62,8 @@ IS_WORD = np.array([kind == NAME or kind >= _FIRST_WORD for kind in range(256)])
 # property of an object, a member of a class.
 STATEMENT, DONE, DECLARATOR, OPERAND, OPERATOR, KEY, MEMBER = range(7)
 
-# Columns of a frame: the construct; in what it lies (the flags below); the shape of its current expression; whether that
-# may still be the target of an assignment; a span of the text; what the construct is for; a number; a `++` to check.
+# Columns of a frame: the construct; in what it lies (the flags below); the shape of its current expression; whether
+# that may still be the target of an assignment; a span of the text; what it is for; a number; a `++` to check.
 WHAT, FLAGS, SHAPE, PLACE, FIRST, BEHIND, ROLE, NUMBER_OF, UPDATES = range(9)
 IN_LOOP, IN_BREAKABLE, IN_FUNCTION, IN_ASYNC, IN_GENERATOR, IN_TEMPLATE, NO_IN = (1 << bit for bit in range(7))
 # Constructs. Lists of statements, what has one statement as a body, what an automatic semicolon ends, brackets.
@@ -72,8 +72,8 @@ IF, ELSE, LOOP, LABEL, DO, TRY = range(4, 10)
 EXPRESSION, RETURN, THROW, DEFAULT, FIELD, DECLARATION = range(10, 16)
 ARROW, TERNARY, CASE, HERITAGE, CLASS = range(16, 21)
 PAREN, ARGUMENTS, INDEX, ARRAY, OBJECT, TEMPLATE, HEAD, FOR, PARAMETERS, CAUGHT, COMPUTED = range(21, 32)
-# Shapes: nothing yet; a declared name, or pattern, without a value; a literal or name; a unary expression; functions; one
-# operand of another sort; an arrow function; anything else.
+# Shapes: nothing yet; a declared name, or pattern, without a value; a literal or name; a unary expression; functions;
+# one operand of another sort; an arrow function; anything else.
 NONE, BARE, PATTERN, SIMPLE, UNARY, FUNCTION, ASYNC_FUNCTION, SINGLE, ARROW_FUNCTION, INVOLVED = range(10)
 # Places: the start of an assignment expression; behind an operator; behind `new`.
 START, INNER, NEW = range(3)

@@ -135,7 +135,7 @@ def count_declared(data, s, frames, counts, loops):
         return
     if named:
         _count_variable(data, start, end, counts)
-    counts[SIMPLE_VARIABLES] += shape == SIMPLE or shape == UNARY or shape == BARE or shape == PATTERN
+    counts[SIMPLE_VARIABLES] += shape in (SIMPLE, UNARY, BARE, PATTERN)
 
 
 @kernel
@@ -143,11 +143,11 @@ def count_exported(data, s, frames, counts):
     """Count the assignment to `module.exports.name` that the open statement is."""
     level = s[LEVEL]
     shape, start, end = frames[level, SHAPE], frames[level, FIRST], frames[level, BEHIND]
-    if shape == FUNCTION or shape == ASYNC_FUNCTION or shape == ARROW_FUNCTION:
+    if shape in (FUNCTION, ASYNC_FUNCTION, ARROW_FUNCTION):
         count_function(data, start, end, counts)
     else:
         _count_variable(data, start, end, counts)
-        counts[SIMPLE_VARIABLES] += shape == SIMPLE or shape == UNARY
+        counts[SIMPLE_VARIABLES] += shape in (SIMPLE, UNARY)
 
 
 @kernel

@@ -4,7 +4,87 @@ A kernel here takes the current token and says whether it is used up.
 """
 
 from opencoder_lib.compiled import kernel
-from opencoder_lib.syntax.javascript_codes import *  # noqa: F403
+from opencoder_lib.syntax.javascript_codes import (
+    A_LITERAL,
+    A_NAME,
+    ARGUMENTS,
+    ARRAY,
+    ARROW_SIGN,
+    AS_MEMBER,
+    AS_OPERAND,
+    AS_PROPERTY,
+    AS_STATEMENT,
+    ASYNC_BIT,
+    ASYNC_CALL,
+    ASYNC_FUNCTION,
+    BEFORE,
+    BEGIN,
+    BODY,
+    CLASS,
+    CLASS_BIT,
+    COMPUTED,
+    DELETES,
+    DONE,
+    ELLIPSIS,
+    EXPORTS,
+    EXPORTS_AT,
+    FIELD,
+    FIRST,
+    FLAGS,
+    FOR,
+    FUNCTION,
+    GET_BIT,
+    HERITAGE,
+    IN_ASYNC,
+    IN_FUNCTION,
+    IN_GENERATOR,
+    IN_TEMPLATE,
+    INNER,
+    INVOLVED,
+    IS_NAME,
+    IS_WORD,
+    KEY,
+    KIND,
+    KIND_OF,
+    LAST,
+    LEVEL,
+    MEMBER,
+    MODE,
+    NEW,
+    NEWER,
+    NEWLINE,
+    NO_IN,
+    NO_OPERAND,
+    NONE,
+    NOT,
+    NUMBER,
+    OBJECT,
+    OPENED,
+    OPERAND,
+    OPERATOR,
+    OTHER,
+    PARAMETERS,
+    PAREN,
+    PLACE,
+    PRIVATE,
+    REGEX,
+    ROLE,
+    SET_BIT,
+    SHAPE,
+    SIGN,
+    SIMPLE,
+    SINGLE,
+    STAR_BIT,
+    START,
+    STATEMENT,
+    STRING,
+    TEMPLATE,
+    UNARY,
+    UPDATE,
+    UPDATES,
+    WHAT,
+    WHOLE,
+)
 from opencoder_lib.syntax.javascript_frames import (
     expect_operand,
     fail,
@@ -22,6 +102,7 @@ _THIS, _TRUE, _TYPEOF, _VOID, _YIELD = (KIND_OF[word] for word in ("this", "true
 
 @kernel
 def operand(data, s, frames, regexes):
+    """Take the token where an operand is expected."""
     kind, level = s[KIND], s[LEVEL]
     s[EXPORTS] = 0
     if kind == _ASYNC:
@@ -31,7 +112,7 @@ def operand(data, s, frames, regexes):
             s[EXPORTS], s[EXPORTS_AT] = 1, s[BEGIN]
         s[DELETES] = s[BEFORE] == _DELETE
         operand_seen(s, frames, SIMPLE, A_NAME)
-    elif kind == NUMBER or kind == STRING or kind == REGEX or kind == _TRUE or kind == _FALSE or kind == _NULL:
+    elif kind in (NUMBER, STRING, REGEX, _TRUE, _FALSE, _NULL):
         operand_seen(s, frames, SIMPLE, OTHER)
     elif kind == _THIS:
         operand_seen(s, frames, SINGLE, OTHER)
@@ -47,7 +128,7 @@ def operand(data, s, frames, regexes):
     elif kind == ord("`"):
         _be_single(frames, level)
         template(data, s, frames)
-    elif kind == SIGN or kind == NOT or kind == _TYPEOF or kind == _VOID or kind == _DELETE:
+    elif kind in (SIGN, NOT, _TYPEOF, _VOID, _DELETE):
         if frames[level, SHAPE] == NONE:
             frames[level, SHAPE] = UNARY
         frames[level, PLACE] = INNER
@@ -85,7 +166,7 @@ def _rare_operand(data, s, frames, regexes):
             frames[level, SHAPE] = INVOLVED
         frames[level, PLACE] = NEW
     elif kind == ELLIPSIS:
-        fits = what == ARGUMENTS or what == PARAMETERS or what == ARRAY or what == PAREN
+        fits = what in (ARGUMENTS, PARAMETERS, ARRAY, PAREN)
         if not fits or frames[level, ROLE] == _IMPORT or s[BEFORE] not in (ord("("), ord("["), ord(",")):
             return fail(s)
     elif kind == _AWAIT and flags & IN_ASYNC:
@@ -307,10 +388,10 @@ def _property(data, s, frames, regexes, words):
     """Read the words before a property and its key, and go on behind it."""
     s[MODE] = OPERAND
     kind, start = s[KIND], s[BEGIN]
-    while kind == _ASYNC or kind == _GET or kind == _SET:
+    while kind in (_ASYNC, _GET, _SET):
         advance(data, s, regexes)
         after = s[KIND]
-        if not (IS_WORD[after] or after == STRING or after == NUMBER or after == ord("[") or after == PRIVATE):
+        if not (IS_WORD[after] or after in (STRING, NUMBER, PRIVATE) or after == ord("[")):
             if not (after == ord("*") and kind == _ASYNC):
                 return after_key(data, s, frames, regexes, kind, start, words)
         if s[NEWLINE] or words & (ASYNC_BIT | GET_BIT | SET_BIT):
@@ -324,7 +405,7 @@ def _property(data, s, frames, regexes, words):
     if kind == ord("["):
         push_bracket(s, frames, COMPUTED, words)
         return True
-    if not (IS_WORD[kind] or kind == STRING or kind == NUMBER or (kind == PRIVATE and words & CLASS_BIT)):
+    if not (IS_WORD[kind] or kind in (STRING, NUMBER) or (kind == PRIVATE and words & CLASS_BIT)):
         return fail(s)
     advance(data, s, regexes)
     return after_key(data, s, frames, regexes, kind, start, words)

@@ -4,7 +4,95 @@ A kernel here takes the current token and says whether it is used up.
 """
 
 from opencoder_lib.compiled import kernel
-from opencoder_lib.syntax.javascript_codes import *  # noqa: F403
+from opencoder_lib.syntax.javascript_codes import (
+    A_LITERAL,
+    A_NAME,
+    A_PROPERTY,
+    ARGUMENTS,
+    ARRAY,
+    ARROW,
+    ARROW_FUNCTION,
+    ARROW_SIGN,
+    AS_ARROW,
+    ASYNC_BIT,
+    ASYNC_CALL,
+    AUGMENTED,
+    BEFORE,
+    BEGIN,
+    BEHIND,
+    BINARY,
+    BLOCK,
+    BODY,
+    CASE,
+    CAUGHT,
+    CHAIN,
+    COMPUTED,
+    DECLARATION,
+    DECLARATOR,
+    DEFAULT,
+    DELETES,
+    DO,
+    DONE,
+    EXPORTS,
+    EXPORTS_AT,
+    EXPRESSION,
+    FIELD,
+    FIRST,
+    FLAGS,
+    FOR,
+    GET_BIT,
+    HEAD,
+    HERITAGE,
+    IN_PARENTHESES,
+    INDEX,
+    INNER,
+    INVOLVED,
+    IS_WORD,
+    KEY,
+    KIND,
+    KIND_OF,
+    LABEL,
+    LAST,
+    LEVEL,
+    MEMBER,
+    MODE,
+    NEW,
+    NEWER,
+    NEWER_BINARY,
+    NEWLINE,
+    NO_IN,
+    NO_OPERAND,
+    NUMBER_OF,
+    OBJECT,
+    OPENED,
+    OPERAND,
+    OTHER,
+    PARAMETERS,
+    PAREN,
+    PATTERN,
+    PLACE,
+    PRIVATE,
+    RETURN,
+    ROLE,
+    SET_BIT,
+    SHAPE,
+    SIGN,
+    SIMPLE,
+    SIMPLE_RETURNS,
+    SINGLE,
+    START,
+    STATEMENT,
+    SWITCH,
+    TEMPLATE,
+    TERNARY,
+    TRY,
+    UNARY,
+    UPDATE,
+    UPDATED,
+    UPDATES,
+    WHAT,
+    WHOLE,
+)
 from opencoder_lib.syntax.javascript_frames import (
     count_declared,
     count_exported,
@@ -26,6 +114,7 @@ _INSTANCEOF, _OF = KIND_OF["instanceof"], KIND_OF["of"]
 
 @kernel
 def operator(data, s, frames, counts, regexes):
+    """Take the token behind an operand."""
     kind, level, last = s[KIND], s[LEVEL], s[LAST]
     what = frames[level, WHAT]
     exports = s[EXPORTS]
@@ -59,7 +148,7 @@ def operator(data, s, frames, counts, regexes):
         return _close(data, s, frames, counts, regexes, exports)
     if kind == ord("=") or kind == AUGMENTED:
         return _assign(data, s, frames, exports)
-    if kind == BINARY or kind == SIGN or kind == ord("*") or kind == NEWER_BINARY or kind == _INSTANCEOF:
+    if kind in (BINARY, SIGN, NEWER_BINARY, _INSTANCEOF) or kind == ord("*"):
         if kind == NEWER_BINARY:
             s[NEWER] = 1
         return _binary(s, frames)
@@ -69,7 +158,7 @@ def operator(data, s, frames, counts, regexes):
         suffix_seen(s, frames)
         s[LAST] = UPDATED
         return True
-    if kind == _IN or kind == _OF:
+    if kind in (_IN, _OF):
         return _in_or_of(data, s, frames, counts)
     if kind == ord("?"):
         frames[level, SHAPE] = INVOLVED
@@ -140,12 +229,12 @@ def _comma(data, s, frames, counts):
         s[MODE] = DECLARATOR
     elif what == OBJECT:
         s[MODE] = KEY
-    elif what == ARGUMENTS or what == PARAMETERS or what == ARRAY:
+    elif what in (ARGUMENTS, PARAMETERS, ARRAY):
         frames[level, NUMBER_OF] += 1
         expect_operand(s, frames)
         if frames[level, ROLE] == _IMPORT and what == ARGUMENTS:
             return fail(s)
-    elif what == TERNARY or what == HERITAGE or what == DEFAULT or what == FIELD or what == COMPUTED:
+    elif what in (TERNARY, HERITAGE, DEFAULT, FIELD, COMPUTED):
         return fail(s)
     else:
         if what == EXPRESSION and frames[level, BEHIND] > 0:
@@ -202,7 +291,7 @@ def _close(data, s, frames, counts, regexes, exports):
         s[LAST] = ASYNC_CALL if frames[level, ROLE] == _ASYNC else OTHER
     elif what == PARAMETERS:
         return _close_parameters(data, s, frames, regexes)
-    elif what == HEAD or what == CAUGHT:
+    elif what in (HEAD, CAUGHT):
         return _close_head(data, s, frames, regexes)
     elif what == FOR and frames[level, ROLE] >= 2:
         s[LEVEL] -= 1
@@ -236,7 +325,7 @@ def _close_head(data, s, frames, regexes):
     level = s[LEVEL]
     what = frames[level, WHAT]
     s[MODE] = STATEMENT
-    if what == SWITCH or what == TRY:
+    if what in (SWITCH, TRY):
         advance(data, s, regexes)
         if s[KIND] != ord("{"):
             return fail(s)
@@ -335,7 +424,7 @@ def _colon(s, frames):
 def _arrow(data, s, frames, regexes):
     level, last = s[LEVEL], s[LAST]
     named = last == A_NAME and frames[level, SHAPE] != PATTERN
-    fits = named or last == IN_PARENTHESES or last == NO_OPERAND or last == ASYNC_CALL
+    fits = named or last in (IN_PARENTHESES, NO_OPERAND, ASYNC_CALL)
     if not fits or s[NEWLINE] or frames[level, PLACE] != START or frames[level, WHAT] == HERITAGE:
         return fail(s)
     if not named and may_repeat(data, s[OPENED], s[BEGIN]):
@@ -386,7 +475,7 @@ def _end_declaration(data, s, frames, counts):
     kind, level = s[KIND], s[LEVEL]
     explicit = kind == ord(";")
     in_for = frames[level - 1, WHAT] == FOR
-    loops = in_for and (kind == _IN or kind == _OF)
+    loops = in_for and (kind in (_IN, _OF))
     if loops:
         if frames[level, SHAPE] > PATTERN or frames[level, NUMBER_OF] != 1:
             return fail(s)

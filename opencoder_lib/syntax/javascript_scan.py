@@ -9,7 +9,76 @@ newer than 2017 it reads and notes. Whether the text parses is left to a real pa
 import numpy as np
 
 from opencoder_lib.compiled import kernel
-from opencoder_lib.syntax.javascript_codes import *  # noqa: F403
+from opencoder_lib.syntax.javascript_codes import (
+    A_NAME,
+    ARROW,
+    AS_MEMBER,
+    AS_OPERAND,
+    AS_STATEMENT,
+    ASYNC_BIT,
+    BARE,
+    BEFORE,
+    BEGIN,
+    BEHIND,
+    BLOCK,
+    BODY,
+    CASE,
+    CAUGHT,
+    DECLARATION,
+    DECLARATOR,
+    DEFAULT,
+    DO,
+    DONE,
+    ELSE,
+    END,
+    EXPRESSION,
+    FIRST,
+    FLAGS,
+    FOR,
+    HEAD,
+    IF,
+    IMPORTS,
+    IN_ASYNC,
+    IN_BREAKABLE,
+    IN_FUNCTION,
+    IN_LOOP,
+    IN_TEMPLATE,
+    IS_NAME,
+    KEY,
+    KIND,
+    KIND_OF,
+    LABEL,
+    LAST,
+    LEVEL,
+    LOOP,
+    MEMBER,
+    MODE,
+    NEWER,
+    NEWLINE,
+    NO_IN,
+    NUM_REGEXES,
+    NUMBER_OF,
+    OPERAND,
+    OPERATOR,
+    OTHER,
+    PATTERN,
+    RETURN,
+    ROLE,
+    SHAPE,
+    SIMPLE_RETURNS,
+    STAR_BIT,
+    STATEMENT,
+    STATEMENTS,
+    STRING,
+    SWITCH,
+    THROW,
+    TOP,
+    TRY,
+    UNSURE,
+    UPDATES,
+    WHAT,
+    WHOLE,
+)
 from opencoder_lib.syntax.javascript_frames import (
     DEEPEST,
     count_class,
@@ -24,6 +93,17 @@ from opencoder_lib.syntax.javascript_operands import class_head, key, member, op
 from opencoder_lib.syntax.javascript_operators import operator
 from opencoder_lib.syntax.javascript_tokens import advance
 
+_AS, _ASYNC, _AWAIT, _BREAK, _CASE, _CATCH = (KIND_OF[w] for w in ("as", "async", "await", "break", "case", "catch"))
+_CLASS, _CONST, _CONTINUE, _DEBUGGER, _DEFAULT, _DO = (
+    KIND_OF[w] for w in ("class", "const", "continue", "debugger", "default", "do")
+)
+_ELSE, _EXPORT, _FINALLY, _FOR, _FROM, _FUNCTION = (
+    KIND_OF[w] for w in ("else", "export", "finally", "for", "from", "function")
+)
+_IF, _IMPORT, _LET, _RETURN, _SUPER, _SWITCH = (
+    KIND_OF[w] for w in ("if", "import", "let", "return", "super", "switch")
+)
+_THIS, _THROW, _TRY, _VAR, _WHILE = (KIND_OF[w] for w in ("this", "throw", "try", "var", "while"))
 # Patterns that need a closer look, and open constructs looked through for a label; more, and the scanner is not sure.
 _MOST_REGEXES, _MOST_LEVELS = 2_000, 200
 # Null bytes that must follow the text.
@@ -85,12 +165,12 @@ def _statement(data, s, frames, counts, regexes):
     if kind == ord("}"):
         return _close_list(s, frames)
     if what == SWITCH:
-        if kind == _CASE or kind == _DEFAULT:
+        if kind in (_CASE, _DEFAULT):
             return _case(data, s, frames, regexes)
         if frames[level, NUMBER_OF] == 0:
             return fail(s)
     counts[STATEMENTS] += what == TOP
-    if kind == _IMPORT or kind == _EXPORT:
+    if kind in (_IMPORT, _EXPORT):
         if kind == _IMPORT:
             advance(data, s, regexes)
             if s[KIND] == ord("(") or s[KIND] == ord("."):
@@ -114,7 +194,7 @@ def _inner_statement(data, s, frames, counts, regexes):
         push(s, frames, BLOCK, flags, 0)
     elif kind == ord(";"):
         s[MODE] = DONE
-    elif kind == _VAR or kind == _CONST or kind == _LET:
+    elif kind in (_VAR, _CONST, _LET):
         return _declaration(data, s, frames, regexes)
     elif kind == _IF:
         push(s, frames, IF, flags, 0)
@@ -125,7 +205,7 @@ def _inner_statement(data, s, frames, counts, regexes):
         return _function(data, s, frames, counts, regexes, 0, True)
     elif kind == _FOR:
         return _for(data, s, frames, regexes)
-    elif kind == _BREAK or kind == _CONTINUE:
+    elif kind in (_BREAK, _CONTINUE):
         return _jump(data, s, frames, regexes)
     elif kind == _THROW:
         push(s, frames, THROW, flags, 0)
@@ -414,6 +494,6 @@ def _export(data, s, frames, counts, regexes):
             s[MODE] = STATEMENT
             return _class(data, s, frames, counts, regexes, False)
         return _expression(s, frames, DEFAULT) if kind != _ASYNC else fail(s)
-    if kind == _VAR or kind == _CONST or kind == _LET or kind == _FUNCTION or kind == _CLASS or kind == _ASYNC:
+    if kind in (_VAR, _CONST, _LET, _FUNCTION, _CLASS, _ASYNC):
         return _inner_statement(data, s, frames, counts, regexes)
     return fail(s)

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from opencoder_lib.quality.codepoints import ALPHA, DIGIT, SPACE, ratio
+from opencoder_lib.quality.codepoints import ratio
+from opencoder_lib.quality.kernels import ALPHA, DIGIT, SPACE
 from opencoder_lib.quality.registry import signal
 from opencoder_lib.quality.views import Views
 

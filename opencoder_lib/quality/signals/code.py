@@ -3,7 +3,8 @@
 import numpy as np
 
 from opencoder_lib.quality import encoded
-from opencoder_lib.quality.codepoints import WORD, ratio
+from opencoder_lib.quality.codepoints import ratio
+from opencoder_lib.quality.kernels import WORD
 from opencoder_lib.quality.registry import signal
 from opencoder_lib.quality.views import Views
 

@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 
 from opencoder_lib.quality import encoded, kernels
-from opencoder_lib.quality.codepoints import LOWER, UPPER, WHITE_SPACE, WORD, ratio
+from opencoder_lib.quality.codepoints import WHITE_SPACE, ratio
+from opencoder_lib.quality.kernels import LOWER, UPPER, WORD
 from opencoder_lib.quality.registry import signal
 from opencoder_lib.quality.views import Views
 from opencoder_lib.quality.words import Words
