@@ -1,4 +1,4 @@
-"""How fast the quality filter computes all its signals, beside the rate at which Pygments lexes the same files.
+"""How fast the quality filter computes all official signals, beside the rate at which Pygments lexes the same files.
 
     python benchmarks/quality.py FOLDER... [--megabytes 6] [--profile]
 
@@ -18,7 +18,7 @@ import argparse
 import random
 import time
 from collections import Counter
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +33,7 @@ from opencoder_lib.files import new_files
 from opencoder_lib.languages import with_languages
 from opencoder_lib.quality import compute_signals
 from opencoder_lib.quality.compute import SHARD_BYTES, with_scope
-from opencoder_lib.quality.registry import signals_of
+from opencoder_lib.quality.registry import official_signals, signals_of
 from opencoder_lib.quality.views import Views
 
 GROUPS = ("python", "c", "cpp", "csharp", "java", "javascript", "go", "html", "shell", "sql", "data", "text")
@@ -88,7 +88,8 @@ def processor_seconds(function, *arguments) -> float:
 
 def measure(files: pl.DataFrame) -> None:
     """Print MB/s and the ratio for every group and for all code and data together."""
-    compute_signals(files.group_by("group").head(2))
+    official = official_signals()
+    compute_signals(files.group_by("group").head(2), names=official)
     print(f"Pygments {pygments.__version__}, Polars {pl.__version__}, one thread, processor time\n")
     print(f"{'files':>22s} {'MB':>7s} {'ours MB/s':>10s} {'Pygments':>9s} {'ratio':>6s}")
     total = Counter()
@@ -96,7 +97,7 @@ def measure(files: pl.DataFrame) -> None:
         here = files.filter(pl.col("group") == group)
         ours = theirs = 0.0
         for piece in shards(here):
-            ours += processor_seconds(compute_signals, piece)
+            ours += processor_seconds(partial(compute_signals, names=official), piece)
             theirs += processor_seconds(lex, piece) if group != "text" else 0
         megabytes = here["n_bytes"].sum() / MB
         if megabytes:
@@ -118,13 +119,16 @@ def profile(files: pl.DataFrame) -> None:
     order = [name for name in ("text", "chars", "words", "code", "code_lines", *views_of) if name in views_of]
     scoped = with_scope(files).filter(pl.col("scope").is_not_null())
     for (scope,), group in scoped.group_by("scope"):
-        needed = {view for entry in signals_of(scope).values() for view in entry.views} | {"text", "code_lines"}
+        needed = {view for entry in signals_of(scope).values() if entry.official for view in entry.views} | {
+            "text",
+            "code_lines",
+        }
         for piece in shards(group):
             views = Views(piece)
             for name in order:
                 if name in needed and (scope != "text" or "code" not in name):
                     spent[f"view {name}"] += processor_seconds(getattr, views, name)
-            for name, entry in signals_of(scope).items():
+            for name, entry in official.items():
                 spent[f"signal {name}"] += processor_seconds(entry.values, views)
     megabytes, seconds = files["n_bytes"].sum() / MB, sum(spent.values())
     print(

@@ -24,6 +24,7 @@ from opencoder_lib.progress import Meter, in_words
 from opencoder_lib.quality import compute_signals, decide, load_rules, null_report
 from opencoder_lib.quality.compute import with_scope
 from opencoder_lib.quality.official import with_official_names
+from opencoder_lib.quality.registry import official_signals
 from opencoder_lib.quality.rules import Rulebook
 from opencoder_lib.quality.tokenizers import has_conversion
 from opencoder_lib.shards import Done, Parts, explained_if_full, parts_folder, work_off
@@ -72,7 +73,7 @@ def write_decisions(
 def signals_of(files: pl.DataFrame, official: bool) -> Outcome:
     """The rows that `signals` writes for these files, and their share of the report."""
     files = with_languages(files)
-    signals = compute_signals(files)
+    signals = compute_signals(files, names=official_signals() if official else None)
     notes = _notes(files, signals)
     if official:
         signals = with_official_names(files, signals)

@@ -60,6 +60,12 @@ def per_line(views: "Views", *patterns: str) -> np.ndarray:
     return ratio(sum(views.code_search.count(pattern) for pattern in patterns), views.code_lines.count)
 
 
+def per_separate_line(views: "Views", *patterns: str) -> np.ndarray:
+    """The same where a comment at the end of a line does not glue the next line to it."""
+    found = sum(views.separate_code_search.count(pattern) for pattern in patterns)
+    return ratio(found, views.separate_code_lines.count)
+
+
 def lines_with(needle: str) -> str:
     """A pattern that has one match in each line with a match of `needle`, which must not cross a line end."""
     # The match takes the rest of the line along, so the next one is in another line.

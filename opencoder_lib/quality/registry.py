@@ -88,6 +88,11 @@ def signal_names() -> list[str]:
     return list(dict.fromkeys(name for _, name in SIGNALS))
 
 
+def official_signals() -> set[str]:
+    """The column names of the signals that the release has; the others mend one of them."""
+    return {entry.name for entry in SIGNALS.values() if entry.official}
+
+
 def find_signal(name: str, scope: str) -> Signal:
     """The signal `name` as files of `scope` have it. Raises ConfigError with near names."""
     known = signals_of(scope)

@@ -53,6 +53,14 @@ class Lines:
         found = f"(?{'i' if lower else ''}-u:{'|'.join(map(re.escape, needles))})[^\n]*"
         return self.series.str.count_matches(found).to_numpy()
 
+    def matches(self, pattern: str) -> np.ndarray:
+        """Non-overlapping matches of `pattern` in each text; `^` and `$` stand for line borders.
+
+        The expression is Rust's (through Polars), which takes linear time on any input; its matches are those of a
+        backtracking engine, leftmost alternative first.
+        """
+        return self.series.str.count_matches(f"(?m){pattern}").to_numpy()
+
     def repetition(self, stripped: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Of each visible line: its text, its hash, its length, and whether its text has the same line once more.
 
@@ -175,6 +183,16 @@ class Views:
         return self.code_lines.chars
 
     @cached_property
+    def separate_code_lines(self) -> Lines:
+        """The lines of the code that are not blank, where no comment takes a line end along."""
+        return Lines([part.separate_code for part in self._splits])
+
+    @cached_property
+    def separate_code_search(self) -> CodeSearch:
+        """Searches in that code."""
+        return CodeSearch(self.separate_code_lines.series)
+
+    @cached_property
     def comments(self) -> list[str]:
         """The comments of each text, joined."""
         return [part.comments for part in self._splits]
@@ -203,14 +221,6 @@ class Views:
     def code_search(self) -> CodeSearch:
         """Searches in the code for patterns with word borders; each pattern runs once."""
         return CodeSearch(self.code_series)
-
-    def count_in_code(self, pattern: str) -> np.ndarray:
-        """Non-overlapping matches of `pattern` in the code of each text; `^` and `$` stand for line borders.
-
-        The expression is Rust's (through Polars), which takes linear time on any input; its matches are those of a
-        backtracking engine, leftmost alternative first.
-        """
-        return self.code_series.str.count_matches(f"(?m){pattern}").to_numpy()
 
     @property
     def code_series(self) -> pl.Series:

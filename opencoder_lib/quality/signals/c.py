@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from opencoder_lib.quality.patterns import BLANK, lines_with, per_line, word_except
+from opencoder_lib.quality.patterns import BLANK, lines_with, per_line, per_separate_line, word_except
 from opencoder_lib.quality.registry import add, signal
 from opencoder_lib.quality.views import Views
 
@@ -116,16 +116,19 @@ def _add_defined(scope: str, definition: str) -> None:
 
     def frac_lines_func_ratio_defined(views: Views) -> np.ndarray:
         """Function definitions, with type, name, parameters and body, / code lines."""
-        return per_line(views, definition)
+        return per_separate_line(views, definition)
 
     def score_lines_no_logic_defined(views: Views) -> np.ndarray:
         """Function definitions, includes, variables without a value, returns of nothing, a name or a literal, and
         classes / code lines. May exceed 1."""
-        return per_line(views, definition, *NO_LOGIC)
+        return per_separate_line(views, definition, *NO_LOGIC)
 
-    quirk = "Prototypes, macros, `return f(x)`, `else if(x)` and `new T(x)` count as functions."
+    quirk = (
+        "Prototypes, macros, `return f(x)`, `else if(x)` and `new T(x)` count as functions, and a comment at the end "
+        "of a line glues the next line to it."
+    )
     for measure in (frac_lines_func_ratio_defined, score_lines_no_logic_defined):
-        add(measure.__name__, scope, views=("code", "code_lines"), measure=measure, null_when=NO_LINES, mends=quirk)
+        add(measure.__name__, scope, views=("separate_code_lines",), measure=measure, null_when=NO_LINES, mends=quirk)
 
 
 _add_defined("c", DEFINITION_C)

@@ -3,10 +3,18 @@
 import numpy as np
 
 from opencoder_lib.quality.codepoints import ratio
-from opencoder_lib.quality.patterns import BLANK, lines_with, per_line, word_except, word_without_prefix
+from opencoder_lib.quality.patterns import (
+    BLANK,
+    CodeSearch,
+    lines_with,
+    per_line,
+    per_separate_line,
+    word_except,
+    word_without_prefix,
+)
 from opencoder_lib.quality.registry import signal
 from opencoder_lib.quality.signals.c import PARAMETERS
-from opencoder_lib.quality.views import Views
+from opencoder_lib.quality.views import Lines, Views
 
 NO_LINES = "no code lines"
 # The release forbids these at the start of a type by a look-ahead without a word border. A `<T>` starts with none.
@@ -37,11 +45,11 @@ _ENDS = r"(?:=[^=>]|;|,[^(){};]*[=;]|in\s|\{\s*(?:get|set|init)\b)"
 ANY_VARIABLE = rf"\b{_WORD}(?:\.\w+)*{_GENERIC}\??(?:\s*\[[\s,]*\])*\s+\w+\s*{_ENDS}"
 
 
-def _no_logic(views: Views, functions: str, returns: str) -> np.ndarray:
-    """Of all code lines, what has no logic."""
-    found = sum(views.code_search.count(pattern) for pattern in (functions, SIMPLE_VARIABLE, returns, CLASS))
+def _no_logic(search: CodeSearch, lines: Lines, functions: str, returns: str) -> np.ndarray:
+    """Of all lines, what has no logic."""
+    found = sum(search.count(pattern) for pattern in (functions, SIMPLE_VARIABLE, returns, CLASS))
     # Only ASCII letters may stand in a using, and the search's text does not tell them from others.
-    return ratio(found + views.count_in_code(USING), views.code_lines.count)
+    return ratio(found + lines.matches(USING), lines.count)
 
 
 @signal("frac_lines_func_ratio", "csharp", views=("code", "code_lines"), null_when=NO_LINES)
@@ -61,7 +69,7 @@ def cate_var_zero(views: Views) -> np.ndarray:
 def score_lines_no_logic(views: Views) -> np.ndarray:
     """What looks like a function, usings, variables without a value, returns on one line, and classes / code lines.
     May exceed 1."""
-    return _no_logic(views, FUNCTION, RETURN)
+    return _no_logic(views.code_search, views.code_lines, FUNCTION, RETURN)
 
 
 @signal("frac_lines_print", "csharp", views=("code", "code_lines"), null_when=NO_LINES)
@@ -84,23 +92,23 @@ def cate_var_zero_any(views: Views) -> np.ndarray:
 @signal(
     "frac_lines_func_ratio_defined",
     "csharp",
-    views=("code", "code_lines"),
+    views=("separate_code_lines",),
     null_when=NO_LINES,
-    mends="Prototypes, `return F(x)` and `new F(x)` count as functions.",
+    mends="Prototypes, `return F(x)` and `new F(x)` count as functions; comments glue lines of code together.",
 )
 def frac_lines_func_ratio_defined(views: Views) -> np.ndarray:
     """Definitions of methods and constructors, with name, parameters and body, / code lines."""
-    return per_line(views, DEFINITION)
+    return per_separate_line(views, DEFINITION)
 
 
 @signal(
     "score_lines_no_logic_defined",
     "csharp",
-    views=("code", "code_lines"),
+    views=("separate_code_lines",),
     null_when=NO_LINES,
-    mends="Prototypes, `return F(x)` and `new F(x)` count as functions, and any expression as a simple return.",
+    mends="Prototypes and `return F(x)` count as functions, and any return as one without logic; comments glue lines.",
 )
 def score_lines_no_logic_defined(views: Views) -> np.ndarray:
     """Definitions of methods and constructors, usings, variables without a value, returns of nothing, a name or a
     literal, and classes / code lines. May exceed 1."""
-    return _no_logic(views, DEFINITION, SIMPLE_RETURN)
+    return _no_logic(views.separate_code_search, views.separate_code_lines, DEFINITION, SIMPLE_RETURN)

@@ -82,4 +82,4 @@ def frac_lines_string_concat(views: Views) -> np.ndarray:
     """Code lines that assign one quoted string plus another / code lines."""
     # White space other than line feeds: an expression over the whole code must not leave the line.
     found = r"""=[^\S\n]*["'].+?["'][^\S\n]*\+[^\S\n]*["'].+?["'].*"""
-    return ratio(views.count_in_code(found), views.code_lines.count)
+    return ratio(views.code_lines.matches(found), views.code_lines.count)
