@@ -5,9 +5,10 @@ PYTHON  ?= python3
 PROFILE ?= toy
 ONLY    ?=
 PORT    ?= 8000
+FOLDERS ?=
 BIN      = .venv/bin
 
-.PHONY: help setup test book run serve strip wipe
+.PHONY: help setup test book run serve bench strip wipe
 .DEFAULT_GOAL := help
 
 help:
@@ -15,6 +16,7 @@ help:
 	@echo 'make test              run all tests; installs into .venv first'
 	@echo 'make serve             read the book in a browser, on this machine'
 	@echo 'make run ONLY=03       run one chapter and what it needs'
+	@echo 'make bench             how fast the filter is, beside Pygments; FOLDERS="..." chooses what it reads'
 	@echo 'make setup             only install'
 	@echo 'make strip             remove outputs from the notebooks before a commit'
 	@echo 'make wipe              remove what was built'
@@ -43,6 +45,9 @@ run: .venv/.ok
 
 serve: .venv/.ok
 	$(BIN)/opencoder serve --profile $(PROFILE) --port $(PORT)
+
+bench: .venv/.ok
+	$(BIN)/python benchmarks/quality.py $(FOLDERS)
 
 strip: .venv/.ok
 	$(BIN)/opencoder strip
