@@ -1,6 +1,6 @@
 """How fast the quality filter computes all official signals, beside the rate at which Pygments lexes the same files.
 
-    python benchmarks/quality.py FOLDER... [--megabytes 6] [--profile]
+    python benchmarks/quality.py [FOLDER...] [--megabytes 6] [--profile]
 
 One process, one thread, processor time. Files are taken from the folders in a seeded order, up to `--megabytes` of each
 language; ours and Pygments take turns, shard by shard, so that both see the same machine. Lexing with Pygments is what
@@ -16,6 +16,7 @@ for name in ("POLARS_MAX_THREADS", "NUMBA_NUM_THREADS", "OMP_NUM_THREADS"):
 
 import argparse
 import random
+import sysconfig
 import time
 from collections import Counter
 from functools import cached_property, partial
@@ -119,10 +120,8 @@ def profile(files: pl.DataFrame) -> None:
     order = [name for name in ("text", "chars", "words", "code", "code_lines", *views_of) if name in views_of]
     scoped = with_scope(files).filter(pl.col("scope").is_not_null())
     for (scope,), group in scoped.group_by("scope"):
-        needed = {view for entry in signals_of(scope).values() if entry.official for view in entry.views} | {
-            "text",
-            "code_lines",
-        }
+        official = {name: entry for name, entry in signals_of(scope).items() if entry.official}
+        needed = {"text", "code_lines"} | {view for entry in official.values() for view in entry.views}
         for piece in shards(group):
             views = Views(piece)
             for name in order:
