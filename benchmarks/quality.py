@@ -152,9 +152,8 @@ def floors(files: pl.DataFrame) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "folders", nargs="+", type=Path, help="where to take files from, e.g. site-packages, /usr/share"
-    )
+    installed = [Path(sysconfig.get_paths()["purelib"])]
+    parser.add_argument("folders", nargs="*", type=Path, default=installed, help="by default the installed packages")
     parser.add_argument("--megabytes", type=float, default=6.0, help="MB of each language")
     parser.add_argument("--profile", action="store_true", help="also tell where the time goes")
     arguments = parser.parse_args()
