@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -21,8 +22,8 @@ from opencoder_lib.syntax.javascript import JavaScriptFacts, javascript_facts
 
 # CPython needs up to 500 bytes a character for a syntax tree; longer files have none (and are dropped for their size).
 PARSE_LIMIT = 4_000_000
-# The release gives its parser 10 seconds, which suffice for about as much; ours takes as long on the worst input.
-JAVASCRIPT_LIMIT = 2_000_000
+# The worst input takes our JavaScript parser about ten seconds for as much; longer files, too, are dropped for their size.
+JAVASCRIPT_LIMIT = 3_000_000
 
 
 class Lines:
@@ -61,18 +62,32 @@ class Lines:
         """
         return self.series.str.count_matches(f"(?m){pattern}").to_numpy()
 
-    def repetition(self, stripped: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Of each visible line: its text, its hash, its length, and whether its text has the same line once more.
+    @cached_property
+    def stripped(self) -> "Repetition":
+        """Which lines repeat, white space at their ends aside."""
+        return self._repetition(left_out=0)
 
-        Lines are compared stripped, or else without any white space.
-        """
-        chars, table = self.chars, self.chars.table
-        left_out = 0 if stripped else CODE_SPACE
+    @cached_property
+    def bare(self) -> "Repetition":
+        """Which lines repeat, all white space aside."""
+        return self._repetition(left_out=CODE_SPACE)
+
+    def _repetition(self, left_out: int) -> "Repetition":
+        chars, num_lines = self.chars, int(self.count.sum())
         hashes, lengths, offsets = kernels.line_keys(
-            chars.codes, chars.offsets, table, SPACE, left_out, int(self.count.sum())
+            chars.codes, chars.offsets, chars.table, SPACE, left_out, num_lines
         )
         documents = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-        return documents, hashes, lengths, repeated(hashes, offsets)
+        return Repetition(documents, hashes, lengths, repeated(hashes, offsets))
+
+
+class Repetition(NamedTuple):
+    """Of each visible line: its text, a hash, its length, and whether its text has the same line once more."""
+
+    documents: np.ndarray
+    hashes: np.ndarray
+    lengths: np.ndarray
+    repeats: np.ndarray
 
 
 class Quoted:

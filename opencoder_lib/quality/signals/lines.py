@@ -8,7 +8,7 @@ from opencoder_lib.quality.views import Lines, Views
 
 NO_CODE_LINES = "no code lines"
 PROMPTS = ("your code here", "fixme", "todo")
-CLOSING_BRACKET = Lines(["},"]).repetition(stripped=False)[1][0]
+CLOSING_BRACKET = Lines(["},"]).bare.hashes[0]
 
 
 @signal("num_lines", "text", "code", views=("chars",))
@@ -32,24 +32,24 @@ def num_chars_line_mean(views: Views) -> np.ndarray:
 @signal("frac_lines_dupe_lines", "code", views=("code_lines",), null_when=NO_CODE_LINES)
 def frac_lines_dupe_lines(views: Views) -> np.ndarray:
     """Code lines that occur more than once, white space aside, / code lines; one-character lines and `},` left out."""
-    documents, hashes, lengths, repeated = views.code_lines.repetition(stripped=False)
-    counted = repeated & (lengths != 1) & (hashes != CLOSING_BRACKET)
-    return ratio(np.bincount(documents[counted], minlength=len(views)), views.code_lines.count)
+    lines = views.code_lines.bare
+    counted = lines.repeats & (lines.lengths != 1) & (lines.hashes != CLOSING_BRACKET)
+    return ratio(np.bincount(lines.documents[counted], minlength=len(views)), views.code_lines.count)
 
 
 @signal("frac_lines_dupe_lines", "text", views=("raw_lines",), null_when="no visible line")
 def frac_lines_dupe_lines_of_text(views: Views) -> np.ndarray:
     """Non-blank lines whose text occurs more than once, all copies, / non-blank lines."""
-    documents, _, _, repeated = views.raw_lines.repetition(stripped=True)
-    return ratio(np.bincount(documents[repeated], minlength=len(views)), views.raw_lines.count)
+    lines = views.raw_lines.stripped
+    return ratio(np.bincount(lines.documents[lines.repeats], minlength=len(views)), views.raw_lines.count)
 
 
 @signal("frac_chars_dupe_lines", "text", views=("raw_lines",), null_when="no visible line")
 def frac_chars_dupe_lines(views: Views) -> np.ndarray:
     """The same, weighted by the length of the stripped line."""
-    documents, _, lengths, repeated = views.raw_lines.repetition(stripped=True)
-    total = np.bincount(documents, lengths, len(views))
-    return ratio(np.bincount(documents, lengths * repeated, len(views)), total)
+    lines = views.raw_lines.stripped
+    total = np.bincount(lines.documents, lines.lengths, len(views))
+    return ratio(np.bincount(lines.documents, lines.lengths * lines.repeats, len(views)), total)
 
 
 @signal("frac_lines_assert", "code", views=("code_lines",), null_when=NO_CODE_LINES)
