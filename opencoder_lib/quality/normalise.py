@@ -64,11 +64,22 @@ def normalised(chars: CodePoints) -> CodePoints:
     found = CodePoints(codes, offsets)
     redone = {}
     for index in np.flatnonzero(flags & (kernels.CHECK | kernels.HARD)).tolist():
+        text = found.text(index)
         if flags[index] & kernels.HARD:
-            redone[index] = normalise(chars.text(index))
-        elif not unicodedata.is_normalized("NFKC", text := found.text(index)):
-            redone[index] = unicodedata.normalize("NFKC", text)
+            redone[index] = _mended(text, chars.text(index))
+        elif not unicodedata.is_normalized("NFKC", text):
+            redone[index] = _mended(text)
     return _replaced(found, redone) if redone else found
+
+
+def _mended(mapped: str, original: str | None = None) -> str:
+    """A text mapped by the table, in NFKC; where `original` is given, mapped anew. Line by line: no rule looks across a
+    line feed, and most lines are ASCII and right already."""
+    lines = mapped.split("\n")
+    if original is None:
+        return "\n".join(line if line.isascii() else unicodedata.normalize("NFKC", line) for line in lines)
+    pairs = zip(lines, original.split("\n"), strict=True)
+    return "\n".join(line if found.isascii() else normalise(found) for line, found in pairs)
 
 
 def _replaced(chars: CodePoints, texts: dict[int, str]) -> CodePoints:
