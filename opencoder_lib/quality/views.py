@@ -22,7 +22,7 @@ from opencoder_lib.syntax.javascript import JavaScriptFacts, javascript_facts
 
 # CPython needs up to 500 bytes a character for a syntax tree; longer files have none (and are dropped for their size).
 PARSE_LIMIT = 4_000_000
-# The worst input takes our JavaScript parser about ten seconds for as much; longer files are dropped for their size, too.
+# The worst input takes our JavaScript parser about ten seconds for as much; longer files go for their size, too.
 JAVASCRIPT_LIMIT = 3_000_000
 
 
