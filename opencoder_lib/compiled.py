@@ -44,6 +44,9 @@ if not os.environ.get("NUMBA_CACHE_DIR"):
     numba.config.CACHE_DIR = str(cache_folder())
 
 kernel = numba.njit(cache=True)
+# For kernels that only kernels call and that make no array: they need not count references to their arguments, which
+# takes most of the time of a short function.
+inner_kernel = numba.njit(cache=True, _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 def is_first_run() -> bool:

@@ -1,5 +1,6 @@
-"""The structure of a JavaScript file, counted on a tree-sitter tree by queries that run in C.
+"""The structure of a JavaScript file: tree-sitter says whether it is one, and a compiled loop what is in it.
 
+Where that loop (javascript_scan) is not sure, queries that run in C count on the tree, which takes as long as parsing.
 The release asks the Python port of esprima 4.0.1, which knows JavaScript of 2017. Its grammar is (but for two oddities
 repaired here) a subset of tree-sitter's, so a file it accepts has an error-free tree; javascript_es2017 says which of
 the error-free trees it would refuse. Counts are those of the release over esprima's tree, translated: parentheses
@@ -14,6 +15,7 @@ import numpy as np
 from tree_sitter import Node, Parser, Tree
 
 from opencoder_lib.syntax import javascript_es2017 as es2017
+from opencoder_lib.syntax.javascript_scan import PADDING, scan
 from opencoder_lib.syntax.javascript_tree import captures, language, query, unwrapped
 
 # Deeper trees make queries quadratic and then crash; the release's recursion ends far before. Null beyond.
@@ -95,7 +97,11 @@ def javascript_facts(text: str) -> JavaScriptFacts | None:
     if tree is None:
         return None
     modern = not tree.root_node.has_error
-    if not modern:
+    if modern:
+        facts = _facts_of_tokens(data)
+        if facts is not None:
+            return facts
+    else:
         repaired = _EXPORT_FROM.sub(_named_export, data)
         tree = _parse(repaired) if repaired != data else None
         if tree is None or tree.root_node.has_error:
@@ -105,7 +111,16 @@ def javascript_facts(text: str) -> JavaScriptFacts | None:
     accepted = es2017.accepts(data, tree.root_node, found, text.isascii())
     if not (accepted or modern):
         return JavaScriptFacts(accepted=False, modern=False)
-    return _facts(data, tree.root_node, found, accepted, modern)
+    return _facts_of_tree(data, tree.root_node, found, accepted, modern)
+
+
+def _facts_of_tokens(data: bytes) -> JavaScriptFacts | None:
+    """The facts of a text that parses, from its tokens; null if those leave a doubt."""
+    counts, understood, newer, patterns = scan(np.frombuffer(data + bytes(PADDING), np.uint8))
+    if not understood:
+        return None
+    accepted = not newer and all(es2017.python_accepts(data[start:end]) for start, end in patterns.tolist())
+    return JavaScriptFacts(accepted, True, *counts.tolist())
 
 
 def _source(text: str) -> bytes:
@@ -159,7 +174,9 @@ def _too_deep(tree: Tree) -> bool:
     return False
 
 
-def _facts(data: bytes, root: Node, found: dict[str, list[Node]], accepted: bool, modern: bool) -> JavaScriptFacts:
+def _facts_of_tree(
+    data: bytes, root: Node, found: dict[str, list[Node]], accepted: bool, modern: bool
+) -> JavaScriptFacts:
     names = {key: [data[n.start_byte : n.end_byte] for n in found.get(key, ())] for key in ("variable", "function")}
     variables, functions = names["variable"], names["function"]
     loops = found.get("loop_variable", ())

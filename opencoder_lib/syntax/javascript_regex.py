@@ -5,7 +5,7 @@ Compiling takes a tenth of a millisecond; most patterns of real files are so pla
 
 import numpy as np
 
-from opencoder_lib.compiled import kernel
+from opencoder_lib.compiled import inner_kernel
 
 _BACKSLASH, _DEEPEST, _MOST_DIGITS = 92, 50, 4
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -17,7 +17,7 @@ _ESCAPED = np.array(
 )
 
 
-@kernel
+@inner_kernel
 def is_plain(data, i, end):
     """Whether the pattern from i to end surely compiles; if not, it may still."""
     depth, repeatable = 0, False
@@ -61,7 +61,7 @@ def is_plain(data, i, end):
     return depth == 0
 
 
-@kernel
+@inner_kernel
 def _repeat_end(data, i):
     """The place after the repetition at i; -1 if it is not one of the usual ones."""
     if data[i] == ord("{"):
@@ -77,7 +77,7 @@ def _repeat_end(data, i):
     return i + 1 if data[i] == ord("?") else i
 
 
-@kernel
+@inner_kernel
 def _number(data, i):
     """The number at i and the place after it; -1 if it is none, or long."""
     start, number = i, 0
@@ -89,7 +89,7 @@ def _number(data, i):
     return number, i
 
 
-@kernel
+@inner_kernel
 def _set_end(data, i, end):
     """The place after the set at i; -1 if it is doubtful. Ranges are those of letters or digits."""
     i += 1

@@ -6,7 +6,7 @@ names, characters beyond ASCII outside strings and comments, HTML comments.
 
 import numpy as np
 
-from opencoder_lib.compiled import kernel
+from opencoder_lib.compiled import inner_kernel
 from opencoder_lib.syntax.javascript_codes import (
     ARROW_SIGN,
     AUGMENTED,
@@ -16,9 +16,11 @@ from opencoder_lib.syntax.javascript_codes import (
     CHAIN,
     ELLIPSIS,
     END,
+    FIRST_REGEX,
     KIND,
     KIND_OF,
     MODE,
+    MOST_REGEXES,
     NAME,
     NEWER,
     NEWER_BINARY,
@@ -27,6 +29,7 @@ from opencoder_lib.syntax.javascript_codes import (
     NUM_REGEXES,
     NUMBER,
     OPERATOR,
+    POWER,
     PRIVATE,
     REGEX,
     SIGN,
@@ -66,8 +69,8 @@ for _word, _kind in KIND_OF.items():
     _KINDS[_at], _PACKED[_at], _LENGTHS[_at] = _kind, _packed(_word), len(_word)
 
 
-@kernel
-def advance(data, s, regexes):
+@inner_kernel
+def advance(data, s):
     """Read the next token into the state. A slash opens a regular expression unless an operator is expected."""
     s[BEFORE] = s[KIND]
     i = _after_space(data, s)
@@ -84,14 +87,14 @@ def advance(data, s, regexes):
     elif _DIGIT[char] or (char == ord(".") and _DIGIT[data[i + 1]]):
         _number(data, s, i)
     elif char == ord("/") and s[MODE] != OPERATOR:
-        _regex(data, s, i, regexes)
+        _regex(data, s, i)
     elif char == 0:
         s[KIND], s[END] = 0, i
     else:
         _sign(data, s, i)
 
 
-@kernel
+@inner_kernel
 def _after_space(data, s):
     """The place of the next token; whether a line ends before it goes to the state."""
     i, newline = s[END], False
@@ -120,7 +123,7 @@ def _after_space(data, s):
     return i
 
 
-@kernel
+@inner_kernel
 def _word(data, s, i):
     packed = np.int64(0)
     start = i
@@ -132,12 +135,12 @@ def _word(data, s, i):
     slot = ((packed * _SPREAD) >> 50) & (_SLOTS - 1)
     s[KIND], s[END] = NAME, i
     # Of words longer than eight letters the first ones are left to compare: they start with i or p.
-    if _PACKED[slot] == packed and _LENGTHS[slot] == i - start:
-        if i - start <= 8 or _first_letters(data, start, i - start):
-            s[KIND] = _KINDS[slot]
+    same = _PACKED[slot] == packed and _LENGTHS[slot] == i - start
+    if same and (i - start <= 8 or _first_letters(data, start, i - start)):
+        s[KIND] = _KINDS[slot]
 
 
-@kernel
+@inner_kernel
 def _first_letters(data, start, length):
     """Whether these are the first letters of instanceof, implements, interface or protected."""
     if length == 9:
@@ -145,7 +148,7 @@ def _first_letters(data, start, length):
     return data[start] == ord("i") and data[start + 1] == (ord("n") if data[start + 2] == ord("s") else ord("m"))
 
 
-@kernel
+@inner_kernel
 def _number(data, s, i):
     letter = data[i + 1] | 32
     if data[i] == ord("0") and (letter == ord("x") or letter == ord("o") or letter == ord("b")):
@@ -172,7 +175,7 @@ def _number(data, s, i):
     s[KIND], s[END] = NUMBER, i
 
 
-@kernel
+@inner_kernel
 def _digits(data, s, i):
     while _DIGIT[data[i]] or data[i] == ord("_"):
         if data[i] == ord("_"):
@@ -181,7 +184,7 @@ def _digits(data, s, i):
     return i
 
 
-@kernel
+@inner_kernel
 def _after_escape(data, s, i):
     """The place after the escape whose backslash is at i."""
     char, following = data[i + 1], data[i + 2]
@@ -202,7 +205,7 @@ def _after_escape(data, s, i):
     return i + 2
 
 
-@kernel
+@inner_kernel
 def _string(data, s, i):
     quote = data[i]
     i += 1
@@ -217,7 +220,7 @@ def _string(data, s, i):
     s[KIND], s[END] = STRING, i + 1 if data[i] == quote else i
 
 
-@kernel
+@inner_kernel
 def template_goes_on(data, s):
     """Read what is left of a template up to its end or its next `${`; whether it is the latter."""
     i = s[END]
@@ -235,8 +238,8 @@ def template_goes_on(data, s):
     return data[i] != _BACK_QUOTE
 
 
-@kernel
-def _regex(data, s, i, regexes):
+@inner_kernel
+def _regex(data, s, i):
     start, in_set = i + 1, False
     i += 1
     while in_set or data[i] != ord("/"):
@@ -251,10 +254,11 @@ def _regex(data, s, i, regexes):
             return
         i += 1
     if not is_plain(data, start, i):
-        if s[NUM_REGEXES] == len(regexes):
+        if s[NUM_REGEXES] == MOST_REGEXES:
             s[UNSURE] = 1
         else:
-            regexes[s[NUM_REGEXES], 0], regexes[s[NUM_REGEXES], 1] = start, i
+            entry = FIRST_REGEX + 2 * s[NUM_REGEXES]
+            s[entry], s[entry + 1] = start, i
             s[NUM_REGEXES] += 1
     i += 1
     while _IN_NAME[data[i]]:
@@ -264,7 +268,7 @@ def _regex(data, s, i, regexes):
     s[KIND], s[END] = REGEX, i
 
 
-@kernel
+@inner_kernel
 def _sign(data, s, i):
     """Read an operator, a dot, or what the scanner does not know."""
     char, second = data[i], data[i + 1]
@@ -317,8 +321,10 @@ def _sign(data, s, i):
         kind = char if char == ord("*") else BINARY
         if second == ord("="):
             kind, end = AUGMENTED, i + 2
-        elif char == second:
-            s[UNSURE] = 1
+        elif char == ord("*") and second == char:
+            kind, end = POWER, i + 2
+            if data[end] == ord("="):
+                kind, end = AUGMENTED, end + 1
     elif char == ord("#") and _NAME_START[second]:
         end = i + 2
         while _IN_NAME[data[end]]:
@@ -332,7 +338,7 @@ def _sign(data, s, i):
     s[KIND], s[END] = kind, end
 
 
-@kernel
+@inner_kernel
 def _logical(data, s, i):
     char, end = data[i], i + 1
     if data[end] == char:

@@ -1,6 +1,12 @@
-import pytest
+import re
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from opencoder_lib.syntax import javascript
 from opencoder_lib.syntax.javascript import JavaScriptFacts, javascript_facts
+from opencoder_lib.syntax.javascript_es2017 import python_accepts
 
 COUNTS = [name for name in JavaScriptFacts.__dataclass_fields__ if name not in ("accepted", "modern")]
 
@@ -269,3 +275,108 @@ def test_odd_files_are_judged(text):
 
 def test_a_long_line_is_read():
     assert javascript_facts(f"var a = '{'x' * 3_900_000}'").simple_variables == 1
+
+
+def facts_of_tokens(text: str) -> JavaScriptFacts | None:
+    return javascript._facts_of_tokens(javascript._source(text))
+
+
+def facts_of_tree(text: str) -> JavaScriptFacts:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(javascript, "_facts_of_tokens", lambda data: None)
+        return javascript_facts(text)
+
+
+USUAL = r"""
+var a = b / c / d, e = /[/]/.test(f), g = -h.i, j = !function(){}()
+var a = function(){}, b = function(){}(), c = (function(){}), d = function(){}.e
+function f(a, b){ if (a) return; else return -b; for (;;) { break } return a ? b : c }
+var a = 1\nvar b\n++c\nlet d = e\n(f)
+f(function(a){ return a }, (b) => ({c: b}), async (d) => { await d })
+x = {a, b: 1, 'c': 2, [d]: 3, e(){ return e }, get f(){ return 1 }, set g(h){}, async i(){}, *j(){ yield 1 }}
+class A extends B { constructor(){ super() } static a(){} get b(){ return 'c' } }
+label: for (var a in b) { while (c) { if (d) continue label; else break label } }
+switch (a) { case 1: case b + c: d(); break; default: e }
+do a(); while (b) try { c } catch (d) { e } finally { f }
+`a${b ? `c${d}` : {e: 1}.e}f`.g(`h`)
+module.exports.a = function(){}, b = 1; module.exports.c = -d; module.exports = {e: 1}
+import a, {b as c} from 'd'; export default class E {}; export {f as default}; export const g = 1
+({a, b: [c = 1]} = d); [a.b, ...c] = d; (a, {b}) => a ** b
+const {a, b: {c}} = d, [e] = f
+a?.b?.(c)?.[d] ?? e; f ||= 1_000n; try {} catch {}
+class G { #a = 1; static b; static { f(this.#a) } }
+import('a').then(b)
+for (const [a, b] of c) new D(a, b).e(); for (var i = 0, j = (k in l); i < j; i++, --j) {}
+if (a) b\nelse if (c) d; else { e }
+throw new Error(`a`)
+/* a */ a // b\n/* c\n*/ ++b
+a = b ? c : (d, e) => f ? g : h
+""".strip().split("\n")
+
+
+@pytest.mark.parametrize("text", [line.replace(r"\n", "\n") for line in USUAL])
+def test_the_tokens_of_usual_code_leave_no_doubt(text):
+    text = f"function f(){{ {text} }}" if text.startswith("throw") else text
+    assert facts_of_tokens(text) == facts_of_tree(text) is not None
+
+
+@pytest.mark.parametrize("text", ACCEPTED + NEWER + REFUSED)
+def test_tokens_and_tree_agree_or_the_tokens_leave_a_doubt(text):
+    tree = facts_of_tree(text)
+    assert not tree.modern or facts_of_tokens(text) in (None, tree)
+
+
+WORDS = "a bC d_ $e async get of await yield let static this null 1 .5 'f' `g` `${h}` /i/ function class new typeof var"
+WORDS += " const if else for while do switch case default return break continue try catch finally throw in instanceof"
+WORDS += " ( ) [ ] { } ; , . : ? = => + - ++ -- ! * / ** && += ... module.exports.k import delete \n"
+PIECES = (
+    """
+var a = |const b = |x = |return |f(|);|{|}|(|)|[|]|=> |function(){|
+|function g(a, b){|if (a) |else |for (var i in b) |while (c) |a|1|-|!|,|;|/d/|/|a: |b, |?|:|=|++|`${|}`|
+class C {|m(){|get n(){|async |await |new |x.y|module.exports.k = |-->|a
+""".replace("|\n", "|")
+    .strip("\n")
+    .split("|")
+)
+PIECES.append("\n")
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(WORDS.split(" ")), max_size=12), st.lists(st.sampled_from(PIECES), max_size=16))
+def test_tokens_and_tree_agree_on_chance_texts(words, pieces):
+    for text in (" ".join(words), "".join(pieces), f"function f(){{ {''.join(pieces)} }}"):
+        tree = facts_of_tree(text)
+        assert not tree.modern or facts_of_tokens(text) in (None, tree)
+
+
+@settings(deadline=None)
+@given(st.text("/*\"'`\\\n${}()[]=>az09.é-+?:;,#", max_size=200))
+def test_no_text_leads_the_scanner_astray(text):
+    found = facts_of_tokens(text)
+    assert found is None or found.modern
+
+
+@settings(deadline=None)
+@given(st.text("ab09\\^$*+?{}[]()|.,-!:=swbué", max_size=12))
+def test_a_pattern_without_doubt_compiles(pattern):
+    if re.search(r"(?<!\\)(?:\\\\)*/", pattern) is None and facts_of_tokens(f"x = /{pattern}/") is not None:
+        assert facts_of_tokens(f"x = /{pattern}/").accepted == python_accepts(pattern.encode())
+
+
+HOSTILE = {
+    "parentheses": "(" * 10**6,
+    "labels": "a: " * 10**5,
+    "ifs": "if (a) " * 10**5,
+    "calls": "a(" * 10**5,
+    "arrows": "() => " * 10**5,
+    "templates": "`${" * 10**5,
+    "sets": "[/" * 10**6,
+    "jumps": "a => {" * 3_000 + "break a;" * 10**5,
+    "patterns": "/a**/;" * 10**5,
+    "parameters": "function f(" + "a, " * 10**6 + "){}",
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
+def test_hostile_texts_leave_a_doubt(text):
+    assert facts_of_tokens(text) is None
