@@ -76,8 +76,8 @@ def lex(files: pl.DataFrame) -> None:
 
 
 def shards(files: pl.DataFrame) -> list[pl.DataFrame]:
-    """Consecutive pieces of about the size that the commands work with."""
-    piece = (files["n_bytes"].cum_sum() // SHARD_BYTES).alias("piece")
+    """Consecutive pieces, so that both take turns."""
+    piece = (files["n_bytes"].cum_sum() // (4 * SHARD_BYTES)).alias("piece")
     return files.with_columns(piece).partition_by("piece", include_key=False, maintain_order=True)
 
 

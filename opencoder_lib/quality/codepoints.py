@@ -72,6 +72,9 @@ class CodePoints:
 
     def count(self, char: str, other: str = "") -> np.ndarray:
         """How often `char`, or `other`, occurs in each text."""
+        # Most characters that are asked for are rare: a comparison of whole arrays is faster than a count by text.
+        if not other and not (self.codes == ord(char)).any():
+            return np.zeros(len(self.offsets) - 1, np.int64)
         return kernels.count_either(self.codes, self.offsets, ord(char), ord(other or char))
 
     @cached_property

@@ -11,7 +11,8 @@ from opencoder_lib.quality.registry import PROGRAMS, SCOPES, signal_names, signa
 from opencoder_lib.quality.tokenizers import tokenizer_of
 from opencoder_lib.quality.views import Views
 
-SHARD_BYTES = 8_000_000
+# Arrays of four bytes a character stay below what the allocator gives back to the system after every use.
+SHARD_BYTES = 4_000_000
 
 
 def with_scope(files: pl.DataFrame) -> pl.DataFrame:

@@ -8,7 +8,7 @@ import string
 
 import numpy as np
 
-from opencoder_lib.compiled import kernel
+from opencoder_lib.compiled import inner_kernel, kernel
 
 SHORTEST_BASE64, FEWEST_PAIRS, FEWEST_ESCAPES = 64, 8, 8
 
@@ -20,12 +20,12 @@ _BASE64 = np.zeros(128, np.bool_)
 _BASE64[[ord(char) for char in string.ascii_letters + string.digits + "+/=\n"]] = True
 
 
-@kernel
+@inner_kernel
 def _is_hex(code):
     return code < 128 and _HEX[code]
 
 
-@kernel
+@inner_kernel
 def _at_border(codes, k, start, end, table, word):
     """Whether `\\b` holds before position k."""
     before = k > start and (table[codes[k - 1]] & word) != 0
@@ -33,7 +33,7 @@ def _at_border(codes, k, start, end, table, word):
     return before != after
 
 
-@kernel
+@inner_kernel
 def _in_base64(code, across_lines):
     return code < 128 and _BASE64[code] and (across_lines or code != 10)
 
@@ -61,7 +61,7 @@ def base64_runs(codes, offsets, across_lines):
     return total, longest
 
 
-@kernel
+@inner_kernel
 def _pair_end(codes, k, start, end, table, word, space):
     """Where `\\b(?:0x|\\\\x)?[0-9a-fA-F]{2}(?:,|\\b\\s*)` ends that begins at k, or -1."""
     if not _at_border(codes, k, start, end, table, word):
@@ -114,23 +114,26 @@ def hex_pair_runs(codes, offsets, table, word, space):
 
 
 @kernel
-def escape_runs(codes, offsets):
-    """Total and longest length of `(?:\\\\u[0-9a-fA-F]{4}){8,}` in each text."""
+def escape_runs(codes, offsets, places):
+    """Total and longest length of `(?:\\u[0-9a-fA-F]{4}){8,}` in each text. places: where backslashes stand."""
     total, longest = np.zeros(len(offsets) - 1, np.int64), np.zeros(len(offsets) - 1, np.int64)
-    for i in range(len(offsets) - 1):
-        k, end = offsets[i], offsets[i + 1]
-        while k < end:
-            at = k
-            while at + 5 < end and codes[at] == 92 and codes[at + 1] == 117 and _four_hex(codes, at + 2):
-                at += 6
-            if at - k >= 6 * FEWEST_ESCAPES:
-                total[i] += at - k
-                longest[i] = max(longest[i], at - k)
-            k = max(at, k + 1)
+    i = done = 0
+    for k in places:
+        if k < done:
+            continue
+        while k >= offsets[i + 1]:
+            i += 1
+        at, end = k, offsets[i + 1]
+        while at + 5 < end and codes[at] == 92 and codes[at + 1] == 117 and _four_hex(codes, at + 2):
+            at += 6
+        if at - k >= 6 * FEWEST_ESCAPES:
+            total[i] += at - k
+            longest[i] = max(longest[i], at - k)
+        done = at
     return total, longest
 
 
-@kernel
+@inner_kernel
 def _four_hex(codes, k):
     return _is_hex(codes[k]) and _is_hex(codes[k + 1]) and _is_hex(codes[k + 2]) and _is_hex(codes[k + 3])
 

@@ -7,7 +7,7 @@ Compiled on first use and kept on disk after that; no loop depends on how many t
 
 import numpy as np
 
-from opencoder_lib.compiled import kernel
+from opencoder_lib.compiled import inner_kernel, kernel
 
 # Class bits of a character; of the first two a character has at most one. CODE_SPACE is white space without U+001C to
 # U+001F: the `\\s` of the engine that the release uses for code.
@@ -118,7 +118,7 @@ def word_borders(codes, offsets, table):
     return starts[:begun].copy(), lengths.astype(np.int32), bounds
 
 
-@kernel
+@inner_kernel
 def hashed(value, code):
     """The 64-bit hash of a word that goes on with one more character. Begins with 0."""
     value = (value + np.uint64(code) + np.uint64(1)) * np.uint64(0x9FB21C651E98DF25)
@@ -166,36 +166,54 @@ def visible_lines(codes, offsets, table, space):
 
 
 @kernel
-def line_keys(codes, offsets, table, space, left_out, num_lines):
-    """A 64-bit hash and the length of each visible line, and where the lines of each text begin.
+def bare_line_keys(codes, offsets, table, space, left_out, num_lines):
+    """A 64-bit hash and the length of each visible line without its characters of class `left_out`, and where the lines
+    of each text begin. num_lines: how many there are."""
+    hashes, lengths = np.empty(num_lines + 1, np.uint64), np.empty(num_lines + 1, np.int64)
+    ends = np.zeros(len(offsets), np.int64)
+    n = 0
+    for i in range(len(offsets) - 1):
+        value, length, visible = np.uint64(0), 0, False
+        for k in range(offsets[i], offsets[i + 1]):
+            if codes[k] == 10:
+                hashes[n], lengths[n] = value, length
+                n += visible
+                value, length, visible = np.uint64(0), 0, False
+                continue
+            bits = table[codes[k]]
+            kept = (bits & left_out) == 0
+            following = hashed(value, codes[k])
+            value = following if kept else value
+            length += kept
+            visible |= (bits & space) == 0
+        hashes[n], lengths[n] = value, length
+        n += visible
+        ends[i + 1] = n
+    return hashes[:n], lengths[:n], ends
 
-    Stripped of `space` at both ends, or, where `left_out` is not 0, without any character of that class.
-    num_lines: at least as many as there are.
-    """
+
+@kernel
+def stripped_line_keys(codes, offsets, table, space, num_lines):
+    """The same for lines that are stripped of `space` at both ends and otherwise as found."""
     hashes, lengths = np.empty(num_lines, np.uint64), np.empty(num_lines, np.int64)
     ends = np.zeros(len(offsets), np.int64)
     n = 0
     for i in range(len(offsets) - 1):
         k = offsets[i]
         while k < offsets[i + 1]:
-            begin, first, last = k, -1, -1
+            first = last = -1
             while k < offsets[i + 1] and codes[k] != 10:
                 if not table[codes[k]] & space:
                     first = k if first < 0 else first
                     last = k
                 k += 1
-            if left_out and first >= 0:
-                first, last = begin, k - 1
             k += 1
-            if first < 0:
-                continue
-            value, length = np.uint64(0), 0
-            for at in range(first, last + 1):
-                if not table[codes[at]] & left_out:
+            if first >= 0:
+                value = np.uint64(0)
+                for at in range(first, last + 1):
                     value = hashed(value, codes[at])
-                    length += 1
-            hashes[n], lengths[n] = value, length
-            n += 1
+                hashes[n], lengths[n] = value, last + 1 - first
+                n += 1
         ends[i + 1] = n
     return hashes[:n], lengths[:n], ends
 
@@ -221,7 +239,7 @@ def sentences(codes, offsets, table, word, enders):
     return counts
 
 
-@kernel
+@inner_kernel
 def _one_of(code, characters):
     # numba does not compile `any` over a generator.
     for character in characters:  # noqa: SIM110

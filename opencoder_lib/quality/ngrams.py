@@ -8,7 +8,7 @@ files is little. Words are told apart by 64 bits of hash.
 
 import numpy as np
 
-from opencoder_lib.compiled import kernel
+from opencoder_lib.compiled import inner_kernel, kernel
 
 LONGEST = 10
 TOP, DUPE = (2, 3, 4), (5, 6, 7, 8, 9, 10)
@@ -40,7 +40,7 @@ def _size_for(num):
     return size
 
 
-@kernel
+@inner_kernel
 def _slot(key, keys, count, mask):
     """The place of `key` in the hash table, which is its number from now on. A place is free while its count is 0."""
     at = (key * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32) & mask
@@ -88,7 +88,7 @@ def members(hashes, listed):
     return result
 
 
-@kernel
+@inner_kernel
 def _top(gram, place, count, lengths, n):
     """Characters of the most frequent run times how often it occurs; the first wins a tie; 0 if none occurs twice."""
     most, best = 1, -1
@@ -101,7 +101,7 @@ def _top(gram, place, count, lengths, n):
     return length * most
 
 
-@kernel
+@inner_kernel
 def _covered(places, lengths, n):
     """Characters of the words that lie in a run of n words which begins at one of `places` (ascending), each once."""
     total = covered = 0
@@ -112,7 +112,7 @@ def _covered(places, lengths, n):
     return total
 
 
-@kernel
+@inner_kernel
 def _entropy(word, count, num):
     """-sum p ln p, summed in the order in which words occur first. Leaves the counts negative."""
     entropy = 0.0

@@ -5,12 +5,12 @@ codes, offsets and table as in `kernels`. A span is the inside of a pair of quot
 
 import numpy as np
 
-from opencoder_lib.compiled import kernel
+from opencoder_lib.compiled import inner_kernel, kernel
 
 _HTTP = np.frombuffer("http".encode("utf-32-le"), np.uint32)
 
 
-@kernel
+@inner_kernel
 def _next_triple(codes, k, end, quote):
     """The first place from k where three quotes stand, or -1."""
     while k + 2 < end:
@@ -20,7 +20,7 @@ def _next_triple(codes, k, end, quote):
     return -1
 
 
-@kernel
+@inner_kernel
 def _next_quote(codes, k, end, quote, across_lines):
     """The first place from k where the quote stands, or -1."""
     while k < end and (across_lines or codes[k] != 10):
@@ -106,7 +106,7 @@ def long_words(codes, begins, ends, bounds, table, space, longest):
     return total
 
 
-@kernel
+@inner_kernel
 def _holds_address(codes, start, end):
     """Whether `https?://` and one more character stand in the word."""
     for k in range(start, end - 7):

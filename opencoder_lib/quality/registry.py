@@ -38,9 +38,11 @@ class Signal:
     def values(self, views: Views) -> list[float | None]:
         """The signal of each file of the shard."""
         found = np.asarray(self.measure(views), np.float64)
+        missing = np.isnan(found)
+        fractional = self.rounded and (np.floor(found) != found)[~missing].any()
         # Python's round, not numpy's: that multiplies first and misses the last digit.
-        digits = [round(value, 8) for value in found.tolist()] if self.rounded else found.tolist()
-        return [None if value != value else value for value in digits]
+        digits = [round(value, 8) for value in found.tolist()] if fractional else found.tolist()
+        return [None if value != value else value for value in digits] if missing.any() else digits
 
 
 SIGNALS: dict[tuple[str, str], Signal] = {}

@@ -65,20 +65,18 @@ class Lines:
     @cached_property
     def stripped(self) -> "Repetition":
         """Which lines repeat, white space at their ends aside."""
-        return self._repetition(left_out=0)
+        chars = self.chars
+        return Repetition.of(
+            *kernels.stripped_line_keys(chars.codes, chars.offsets, chars.table, SPACE, int(self.count.sum()))
+        )
 
     @cached_property
     def bare(self) -> "Repetition":
         """Which lines repeat, all white space aside."""
-        return self._repetition(left_out=CODE_SPACE)
-
-    def _repetition(self, left_out: int) -> "Repetition":
-        chars, num_lines = self.chars, int(self.count.sum())
-        hashes, lengths, offsets = kernels.line_keys(
-            chars.codes, chars.offsets, chars.table, SPACE, left_out, num_lines
+        chars = self.chars
+        return Repetition.of(
+            *kernels.bare_line_keys(chars.codes, chars.offsets, chars.table, SPACE, CODE_SPACE, int(self.count.sum()))
         )
-        documents = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-        return Repetition(documents, hashes, lengths, repeated(hashes, offsets))
 
 
 class Repetition(NamedTuple):
@@ -88,6 +86,12 @@ class Repetition(NamedTuple):
     hashes: np.ndarray
     lengths: np.ndarray
     repeats: np.ndarray
+
+    @classmethod
+    def of(cls, hashes: np.ndarray, lengths: np.ndarray, offsets: np.ndarray) -> "Repetition":
+        """offsets: where the lines of each text begin."""
+        documents = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+        return cls(documents, hashes, lengths, repeated(hashes, offsets))
 
 
 class Quoted:
@@ -154,7 +158,9 @@ class Views:
     def encoded_runs(self) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
         """Total and longest length of the runs of hexadecimal pairs, and of those of \\u escapes, in each text."""
         codes, offsets, table = self.chars.codes, self.chars.offsets, self.chars.table
-        return encoded.hex_pair_runs(codes, offsets, table, WORD, CODE_SPACE), encoded.escape_runs(codes, offsets)
+        backslashes = np.flatnonzero(codes == ord("\\"))
+        pairs = encoded.hex_pair_runs(codes, offsets, table, WORD, CODE_SPACE)
+        return pairs, encoded.escape_runs(codes, offsets, backslashes)
 
     @cached_property
     def words(self) -> Words:
