@@ -194,6 +194,13 @@ def _after_escape(data, s, i):
     elif char == ord("x"):
         if not (_HEX[following] and _HEX[data[i + 3]]):
             s[UNSURE] = 1
+    elif char == ord("u") and following == ord("{"):
+        # Up to five digits: more may be too large for a character.
+        k = i + 3
+        while _HEX[data[k]] and k < i + 8:
+            k += 1
+        if k == i + 3 or data[k] != ord("}"):
+            s[UNSURE] = 1
     elif char == ord("u"):
         for k in range(i + 2, i + 6):
             if not _HEX[data[k]]:

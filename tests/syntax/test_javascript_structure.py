@@ -288,6 +288,7 @@ def facts_of_tree(text: str) -> JavaScriptFacts:
 
 
 USUAL = r"""
+var a = "\u{1D504}", b = '\u{a}', c = `\u{1F600}`
 var a = b / c / d, e = /[/]/.test(f), g = -h.i, j = !function(){}()
 var a = function(){}, b = function(){}(), c = (function(){}), d = function(){}.e
 function f(a, b){ if (a) return; else return -b; for (;;) { break } return a ? b : c }
