@@ -52,8 +52,16 @@ def _entry(char: str) -> int:
     # A capital sigma at the end of a word has a lower case of its own; some capitals become two characters.
     if len(lower) != 1 or mapped == "Σ":
         return kernels.KNOWN | kernels.HARD
-    check = 0 if lower.isascii() else kernels.CHECK
-    return kernels.KNOWN | check | ord(lower)
+    return kernels.KNOWN | (kernels.CHECK if _may_change(lower) else 0) | ord(lower)
+
+
+def _may_change(char: str) -> bool:
+    """Whether NFKC may change a text for this character's sake: it changes the character itself, or joins it to the one
+    before, which it does to marks and to the vowels and final consonants of Hangul and Kirat Rai only."""
+    if char.isascii():
+        return False
+    joins = "\u1100" <= char <= "\u11ff" or "\U00016d40" <= char <= "\U00016d7f"
+    return joins or unicodedata.category(char)[0] == "M" or unicodedata.normalize("NFKC", char) != char
 
 
 def normalised(chars: CodePoints) -> CodePoints:
