@@ -14,6 +14,7 @@ import polars as pl
 from rich.console import Console
 
 from opencoder_lib import MB, __version__
+from opencoder_lib.compiled import is_first_run
 from opencoder_lib.corpora.inputs import SHARD_BYTES, Inputs, Shard, open_inputs
 from opencoder_lib.corpora.reading import printable_path
 from opencoder_lib.corpora.tables import Columns
@@ -134,6 +135,8 @@ def _run(
     parameters |= {"columns": asdict(columns), "zh_conversion": has_conversion(), "shard_bytes": shard_bytes}
     about = {"versions": _versions(), "library_sha256": library_hash()}
     inputs = open_inputs(paths, columns, outputs=(out, report_path, parts_folder(out)))
+    if is_first_run():
+        console.print("The first run of this version compiles its loops: up to a minute, once.")
     with Parts(out, parameters | about | {"inputs": inputs.names}) as parts:
         totals, part_paths = _work_through(inputs.shards(shard_bytes), work, parts, jobs, inputs.total_bytes)
         empty, notes = work(new_files([{"path": "", "origin": "folder", "text": ""}]).clear())

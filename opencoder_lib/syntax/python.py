@@ -73,11 +73,6 @@ def parse(text: str) -> ast.Module | None:
         return _tree(text)
 
 
-def tokenizes(text: str) -> bool:
-    """Whether the standard tokenizer of Python 3.11 reads the whole text, under any version of Python."""
-    return comments(text) is not None
-
-
 def comments(text: str) -> str | None:
     """The comments that the standard tokenizer of Python 3.11 finds, joined with nothing between; null if it raises."""
     data = text.encode("utf-8", "surrogatepass")

@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from reference import python_by_definition as slow
 
-from opencoder_lib.syntax.python import PythonFacts, _facts_of_tokens, comments, parse, python_facts, tokenizes
+from opencoder_lib.syntax.python import PythonFacts, _facts_of_tokens, comments, parse, python_facts
 from opencoder_lib.syntax.python_tokens import tokens
 
 SECONDS = 20
@@ -265,7 +265,7 @@ def test_comments_are_those_of_the_tokenizer(text):
     ],
 )
 def test_the_tokenizer_raises_on_open_brackets_strings_and_lines_and_on_bad_dedents(text, reads):
-    assert tokenizes(text) is reads
+    assert (comments(text) is not None) is reads
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Signals over lines: how many, how long, how often the same."""
 
+from functools import cache
+
 import numpy as np
 
 from opencoder_lib.quality.codepoints import ratio
@@ -8,7 +10,6 @@ from opencoder_lib.quality.views import Lines, Views
 
 NO_CODE_LINES = "no code lines"
 PROMPTS = ("your code here", "fixme", "todo")
-CLOSING_BRACKET = Lines(["},"]).bare.hashes[0]
 
 
 @signal("num_lines", "text", "code", views=("chars",))
@@ -29,11 +30,17 @@ def num_chars_line_mean(views: Views) -> np.ndarray:
     return ratio(views.chars.lengths, views.chars.lines[0], empty=0.0)
 
 
+@cache
+def _closing_bracket() -> np.uint64:
+    """The hash of a line `},`. Not a constant: importing this module must compile nothing."""
+    return Lines(["},"]).bare.hashes[0]
+
+
 @signal("frac_lines_dupe_lines", "code", views=("code_lines",), null_when=NO_CODE_LINES)
 def frac_lines_dupe_lines(views: Views) -> np.ndarray:
     """Code lines that occur more than once, white space aside, / code lines; one-character lines and `},` left out."""
     lines = views.code_lines.bare
-    counted = lines.repeats & (lines.lengths != 1) & (lines.hashes != CLOSING_BRACKET)
+    counted = lines.repeats & (lines.lengths != 1) & (lines.hashes != _closing_bracket())
     return ratio(np.bincount(lines.documents[counted], minlength=len(views)), views.code_lines.count)
 
 
