@@ -61,15 +61,29 @@ IdColumn = Annotated[
 RepoColumn = Annotated[str, typer.Option("--repo-column", metavar="NAME", help="Where tables keep the repository.")]
 
 
+# Set by a verb whose engine keeps threads of its own; with these at work an exit would wait for them, or abort.
+_leave_at_once = False
+
+
 def main() -> None:
     """Run the command line; errors that a user can mend become one line, never a traceback."""
     try:
         app()
     except CookbookError as error:
         Console(stderr=True).print(Text(f"Error: {error}", "red"), soft_wrap=True)
-        sys.exit(error.exit_code)
+        _leave(error.exit_code)
     except KeyboardInterrupt:
-        sys.exit(130)
+        _leave(130)
+    except SystemExit as ended:
+        _leave(ended.code)
+
+
+def _leave(code: str | int | None) -> None:
+    if _leave_at_once:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code if isinstance(code, int) else int(code is not None))
+    sys.exit(code)
 
 
 def _show_version(wanted: bool) -> None:
@@ -218,14 +232,98 @@ def filter_files(
     write_decisions(inputs, Path(out), columns, rulebook, jobs)
 
 
+@app.command(epilog="Example:  **opencoder clean src 'data/*.parquet' --out cleaned --dry-run**")
+def clean(
+    paths: Annotated[list[str], typer.Argument(metavar="INPUT...", help="What holds the files, as for **filter**.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the output.")],
+    stages: Annotated[
+        str | None,
+        typer.Option("--stages", metavar="NAMES", help="Of **preprocess,exact,fuzzy,filter**; all by default."),
+    ] = None,
+    bands: Annotated[int, typer.Option(help="LSH bands.")] = 16,
+    rows: Annotated[int, typer.Option(help="Hash values in a band; bands x rows hashes are made.")] = 128,
+    ngram: Annotated[int, typer.Option(help="Tokens in a shingle.")] = 5,
+    verify: Annotated[
+        float | None,
+        typer.Option(help="Let candidates go whose exact Jaccard similarity is lower; no check by default."),
+    ] = None,
+    rulebook: Annotated[
+        str, typer.Option("--rulebook", metavar="NAME|PATH", help="**released**, **corrected**, or a file of your own.")
+    ] = "released",
+    against: Annotated[
+        list[Path] | None,
+        typer.Option("--against", metavar="DIR", help="Output of an earlier run: what it kept is not kept again."),
+    ] = None,
+    opt_out: Annotated[
+        Path | None,
+        typer.Option("--opt-out", metavar="FILE", help="List of repositories and paths to leave out, one a line."),
+    ] = None,
+    engine: Annotated[
+        str, typer.Option("--engine", metavar="native|ray", help="This machine, or the nodes of a Ray cluster.")
+    ] = "native",
+    ray_address: Annotated[
+        str | None, typer.Option("--ray-address", metavar="ADDRESS", help="Of the cluster; the one here by default.")
+    ] = None,
+    jobs: Processes = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done and what it takes.")] = False,
+    text_column: TextColumn = "text",
+    path_column: PathColumn = "path",
+    id_column: IdColumn = "doc_id",
+    repo_column: RepoColumn = "repo",
+) -> None:
+    """Clean a corpus: keep source files, drop exact and near-duplicates, filter by rules.
+
+    DIR/kept and DIR/removed hold every file read, with the reason and the file kept instead; DIR/report.json the
+    numbers. Memory does not grow with the corpus. After an interruption the same command goes on where it was; the
+    result is the same for any number of jobs or nodes.
+    """
+    global _leave_at_once
+    _leave_at_once = True
+    _limit_threads()
+    from opencoder_lib.clean.command import Order, clean
+    from opencoder_lib.corpora.tables import Columns
+    from opencoder_lib.refine.minhash import MinHash
+
+    order = Order(
+        inputs=tuple(paths),
+        out=out,
+        columns=Columns(text=text_column, path=path_column, doc_id=id_column, repo=repo_column),
+        stages=stages,
+        minhash=MinHash(ngram=ngram, num_hashes=bands * rows, bands=bands, rows=rows, verify=verify),
+        rulebook=rulebook,
+        opt_out=opt_out,
+        against=tuple(against or ()),
+        engine=engine,
+        ray_address=ray_address,
+        jobs=jobs,
+    )
+    clean(order, dry_run)
+
+
+@app.command(epilog="Example:  **opencoder why cleaned 3f9ac2**")
+def why(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Output of **clean**.")],
+    doc_id: Annotated[str, typer.Argument(metavar="DOC_ID", help="Its id, the beginning of it, or its path.")],
+) -> None:
+    """Tell what happened to a file, and which file stands for it."""
+    from opencoder_lib.clean.why import why
+
+    why(folder, doc_id)
+
+
 def _inputs_and_out(paths: list[str]) -> list[str]:
-    """`paths` if there are at least two. Also keeps every process at one thread, so that --jobs is what is used."""
+    """`paths` if there are at least two."""
     if len(paths) < 2:
         raise ConfigError(f"Give at least one input and then the output, e.g. {paths[0]} out.parquet.")
+    _limit_threads()
+    return paths
+
+
+def _limit_threads() -> None:
+    """Keep every process at one thread, so that --jobs is what is used."""
     # Before Polars and numba are imported; the processes of --jobs inherit it.
     for name in ("POLARS_MAX_THREADS", "NUMBA_NUM_THREADS"):
         os.environ.setdefault(name, "1")
-    return paths
 
 
 @app.command(epilog="Example:  **pip install -r requirements.txt -c constraints.txt -e . && opencoder models**")

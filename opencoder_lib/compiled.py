@@ -43,7 +43,8 @@ def cache_folder() -> Path:
 if not os.environ.get("NUMBA_CACHE_DIR"):
     numba.config.CACHE_DIR = str(cache_folder())
 
-kernel = numba.njit(cache=True)
+# Without the interpreter's lock: kernels see arrays and numbers only, so threads may run them side by side.
+kernel = numba.njit(cache=True, nogil=True)
 # For kernels that only kernels call and that make no array: they need not count references to their arguments, which
 # takes most of the time of a short function.
 inner_kernel = numba.njit(cache=True, _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)

@@ -1,7 +1,6 @@
 """What `opencoder signals` and `opencoder filter` do: inputs in shards, signals or decisions out, and a report."""
 
 import hashlib
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +20,7 @@ from opencoder_lib.corpora.tables import Columns
 from opencoder_lib.errors import CookbookError
 from opencoder_lib.files import new_files, remaining
 from opencoder_lib.languages import with_languages
+from opencoder_lib.machine import num_processors
 from opencoder_lib.progress import Meter, in_words
 from opencoder_lib.quality import compute_signals, decide, load_rules, null_report
 from opencoder_lib.quality.compute import with_scope
@@ -129,7 +129,7 @@ def _run(
     shard_bytes: int = SHARD_BYTES,
 ) -> dict[str, Any]:
     """Work off all inputs, write OUT and its report, and return the report."""
-    began, jobs = time.monotonic(), jobs or _num_processors()
+    began, jobs = time.monotonic(), jobs or num_processors()
     _check_output(out)
     report_path = out.with_name(f"{out.name}.report.json")
     parameters |= {"columns": asdict(columns), "zh_conversion": has_conversion(), "shard_bytes": shard_bytes}
@@ -234,11 +234,6 @@ def _check_output(out: Path) -> None:
         raise OutputError(f"There is no folder {str(out.parent)!r} to write {out.name} into. Make it first.")
     if out.is_dir():
         raise OutputError(f"{str(out)!r} is a folder. Name a file.")
-
-
-def _num_processors() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _versions() -> dict[str, str]:

@@ -151,6 +151,11 @@ def stage_of(column: str = "removed_by") -> pl.Expr:
     return pl.col(column).str.split(".").list.first()
 
 
+def removed_for(reason: str) -> pl.Expr:
+    """Whether a row was removed by a stage ('fuzzy') or for one reason ('fuzzy.near_duplicate')."""
+    return (pl.col("removed_by") == reason) | pl.col("removed_by").str.starts_with(reason + ".")
+
+
 def real(files: pl.DataFrame) -> pl.DataFrame:
     """The rows that were found, not planted: headline shares count these only."""
     return files.filter(pl.col("origin") != "planted")
@@ -196,7 +201,7 @@ def show_removed(files: pl.DataFrame, reason: str, n: int = 5) -> pl.DataFrame:
     reason: a stage ('fuzzy') or a full reason ('filter.python.mostly_pass'). Raises SchemaError if the reason
     removed nothing, with near names.
     """
-    here = files.filter((pl.col("removed_by") == reason) | pl.col("removed_by").str.starts_with(reason + "."))
+    here = files.filter(removed_for(reason))
     if here.is_empty():
         reasons = set(files["removed_by"].drop_nulls())
         raise SchemaError(

@@ -15,20 +15,21 @@ LINE_SECONDS = 20
 class Meter:
     """Shows share done, rate and time left of a run over `total` bytes of input, as stored. Use it as a context.
 
-    The rate is in bytes of text and counts work of this run only: what an earlier one left takes no time and would
-    flatter it.
+    step: what is being done, where a run has several. The rate is in bytes of text and counts work of this run only:
+    what an earlier one left takes no time and would flatter it.
     """
 
-    def __init__(self, total: int, console: Console | None = None):
+    def __init__(self, total: int, console: Console | None = None, step: str = ""):
         self.console = console or Console(stderr=True, highlight=False)
         self.total = max(total, 1)
+        self._before = f"{step}: " if step else ""
         self.done = self.kept = self.text = self.num_shards = 0
         self.began = self._spoken = time.monotonic()
         self._bar = None
         if self.console.is_terminal:
             columns = (BarColumn(), TaskProgressColumn(), TextColumn("{task.description}"))
             self._bar = Progress(*columns, console=self.console, transient=True)
-            self._task = self._bar.add_task("starting", total=self.total)
+            self._task = self._bar.add_task(f"{self._before}starting", total=self.total)
 
     def __enter__(self) -> "Meter":
         if self._bar:
@@ -50,10 +51,10 @@ class Meter:
         self.text += 0 if kept else text
         self.num_shards += 1
         if self._bar:
-            self._bar.update(self._task, completed=self.done, description=self.state())
+            self._bar.update(self._task, completed=self.done, description=f"{self._before}{self.state()}")
         elif self.done < self.total and time.monotonic() - self._spoken > LINE_SECONDS:
             self._spoken = time.monotonic()
-            self.say(f"{min(1, self.done / self.total):.0%} done, {self.state()}")
+            self.say(f"{self._before}{min(1, self.done / self.total):.0%} done, {self.state()}")
 
     def state(self) -> str:
         """'shard 12, 8.1 MB/s, 3 min left'."""

@@ -17,8 +17,8 @@ import opencoder_lib
 
 ROOT = Path(__file__).resolve().parents[1]
 PROSE = ("README.md", "CONTRIBUTING.md", "environment.yml", "book/index.md", "book/how-to-read.md")
-# Nobody gets a GPL package who did not ask for it by name.
-GPL_EXTRA = "zh"
+# Nobody gets a GPL package, or a cluster's, who did not ask for it by name.
+ASKED_FOR = ("zh", "ray")
 HEAVY = {"torch", "transformers", "tokenizers", "jupyter", "jupyter-book", "ipykernel", "papermill", "matplotlib"}
 
 
@@ -40,7 +40,7 @@ def pin(item: Requirement) -> str:
 
 def declared() -> dict[str, Requirement]:
     project = tomllib.loads(read("pyproject.toml"))["project"]
-    extras = {name: lines for name, lines in project["optional-dependencies"].items() if name != GPL_EXTRA}
+    extras = {name: lines for name, lines in project["optional-dependencies"].items() if name not in ASKED_FOR}
     lists = [project["dependencies"], *extras.values()]
     return requirements("\n".join(line for lines in lists for line in lines))
 
@@ -56,6 +56,11 @@ def test_constraints_hold_the_same_pins():
     constraints = requirements(read("constraints.txt"))
     for name, item in requirements(read("requirements.txt")).items():
         assert pin(constraints[name]) == pin(item)
+
+
+def test_constraints_pin_the_cluster_that_continuous_integration_installs():
+    (ray,) = tomllib.loads(read("pyproject.toml"))["project"]["optional-dependencies"]["ray"]
+    assert Requirement(ray).specifier.contains(pin(requirements(read("constraints.txt"))["ray"]))
 
 
 def test_torch_is_pinned_without_a_local_build():

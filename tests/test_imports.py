@@ -11,7 +11,7 @@ from opencoder_lib.book.project import PACKAGE
 PACKAGES = {"corpora", "refine", "quality", "web", "embed", "train", "synth", "evaluate", "longcontext"}
 MAY_IMPORT_EVERYTHING = {"cli", "book", "__main__"}
 # These join two packages by design; everything else at the top of the library is base.
-JOINS = {"clean": {"refine", "quality"}, "data_verbs": {"corpora", "quality"}}
+JOINS = {"clean": {"corpora", "refine", "quality"}, "data_verbs": {"corpora", "quality"}}
 # report formats frames and needs nothing but the base, so packages may use it like the base.
 SHOWS = {"chapter", "plots"}
 

@@ -252,8 +252,8 @@ def test_processes_end_with_the_one_that_started_them_and_parts_stay(tmp_path, e
     while marked := processes_with(f"MARK={tmp_path}"):
         assert time.monotonic() < deadline, f"still running: {marked}"
         time.sleep(0.1)
-    found = run(out, numbers(6, 1), 1)
-    assert found[0].kept
+    # Of two at work, either may have been the first to finish.
+    assert any(item.kept for item in run(out, numbers(6, 1), 1))
     assert pl.read_parquet(out)["n"].to_list() == [0, 1, 4, 9, 16, 25]
 
 

@@ -28,6 +28,7 @@ from opencoder_lib.corpora.jsonlines import JsonLines
 from opencoder_lib.corpora.ledger import Ledger
 from opencoder_lib.corpora.reading import MAX_BYTES, NotAFile, Read, file_row, printable_path, read_file
 from opencoder_lib.corpora.tables import Columns, ParquetTable, Problems
+from opencoder_lib.corpora.units import Unit, extra_columns
 from opencoder_lib.errors import InputError, did_you_mean
 from opencoder_lib.files import new_files
 
@@ -112,6 +113,57 @@ class Inputs:
             for key, first, n_files, n_stored, load in pieces:
                 yield Shard(number, key, first, n_files, n_stored, load)
                 number += 1
+
+    def units(self, max_bytes: int) -> Iterator[Unit]:
+        """All files, in the order of the inputs, in units of about `max_bytes` of the inputs, or of one file.
+
+        A unit of JSON Lines is a whole file. Rows keep the ids that the inputs give, others have none yet.
+        """
+        extra = extra_columns([table for table in self.tables if isinstance(table, ParquetTable)])
+        shared = {"columns": self.columns, "extra": tuple(extra)}
+        number = 0
+        for source in self._sources:
+            for about in self._stretches(source, max_bytes):
+                yield Unit(number=number, **shared, **about)
+                number += 1
+
+    def _stretches(self, source: "int | ParquetTable | JsonLines", max_bytes: int) -> Iterator[dict]:
+        if isinstance(source, ParquetTable):
+            step = source.rows_of(max_bytes)
+            for start in range(0, source.n_rows, step):
+                rows = min(step, source.n_rows - start)
+                stored = source.n_stored * rows // source.n_rows
+                yield {
+                    "path": source.full,
+                    "name": source.name,
+                    "n_stored": stored,
+                    "first_row": start,
+                    "num_rows": rows,
+                }
+        elif isinstance(source, JsonLines):
+            yield {"path": os.path.abspath(source.path), "name": source.name, "n_stored": source.n_stored}
+        else:
+            entries, size = [], 0
+            for full, path, repo, n_bytes, _ in self._ledger.listed(source):
+                if entries and (size + n_bytes > max_bytes or len(entries) == SHARD_FILES):
+                    yield {"entries": tuple(entries), "name": entries[0][1], "n_stored": size}
+                    entries, size = [], 0
+                entries.append((os.path.abspath(os.fsdecode(full)), path, repo, n_bytes))
+                size += n_bytes
+            if entries:
+                yield {"entries": tuple(entries), "name": entries[0][1], "n_stored": size}
+
+    def fingerprint(self) -> str:
+        """A hash of what is read: the names, sizes and times of change of all files and tables."""
+        digest = hashlib.sha256()
+        for source in self._sources:
+            if isinstance(source, int):
+                for entry in self._ledger.listed(source):
+                    digest.update(repr(entry).encode())
+            else:
+                about = os.stat(source.full if isinstance(source, ParquetTable) else source.path)
+                digest.update(repr((source.name, about.st_size, about.st_mtime_ns)).encode())
+        return digest.hexdigest()
 
     def _of_listing(self, source: int, max_bytes: int) -> Iterator[tuple]:
         entries, size, digest = [], 0, hashlib.sha256()
@@ -201,7 +253,8 @@ def open_inputs(paths: Sequence[str], columns: Columns | None = None, outputs: S
             if root is not None and place != root.resolve() / path.relative_to(root):
                 opened.skipped["symbolic link"] += 1
                 continue
-            if os.fsencode(place) in own:
+            real = os.fsencode(place)
+            if real in own or any(real.startswith(output + b"/") for output in own):
                 if root is None:
                     raise InputError(f"{path} is both an input and the output. Write to another file.")
                 opened.skipped["own output"] += 1

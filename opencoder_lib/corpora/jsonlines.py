@@ -12,9 +12,8 @@ import polars as pl
 
 from opencoder_lib import MB
 from opencoder_lib.corpora.reading import printable_path
-from opencoder_lib.corpora.tables import STANDARD, Columns, Problems, first_line, standard_rows
+from opencoder_lib.corpora.tables import DTYPES, Columns, Problems, first_line, standard_rows
 from opencoder_lib.errors import InputError
-from opencoder_lib.files import SCHEMA
 
 try:
     from compression import zstd
@@ -24,7 +23,6 @@ except ModuleNotFoundError:  # before Python 3.14
 ENDINGS = tuple(f".{name}{packed}" for name in ("jsonl", "ndjson") for packed in ("", ".gz", ".zst"))
 # In JSON a character of text may take six bytes, so the largest file that is read still fits.
 MAX_LINE = 64 * MB
-DTYPES = {name: pl.String() if name == "origin" else SCHEMA[name] for name in STANDARD}
 BROKEN = (OSError, EOFError, zlib.error, zstd.ZstdError)
 
 

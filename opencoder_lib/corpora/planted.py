@@ -16,7 +16,7 @@ from opencoder_lib.corpora.defects import FILTER_DEFECTS, NEAR_EXTENSION
 from opencoder_lib.corpora.generated import LANGUAGES, Words, markdown_page, python_module
 from opencoder_lib.corpora.reading import MAX_BYTES, decode, file_row
 from opencoder_lib.files import doc_id, new_files
-from opencoder_lib.shingles import TOKEN, jaccard, shingles
+from opencoder_lib.shingles import PATTERNS, jaccard, shingles
 
 LICENSE = "Apache-2.0"
 FIRST_DAY = datetime(2020, 1, 1)
@@ -148,7 +148,7 @@ def _edited(text: str, target: float, extension: str, rng: Generator) -> str:
         return text + "\n".join(lines) + "\n"
     # Names are composed words, so replacing one can never hit a keyword.
     is_name = re.compile(r"[a-z]+(?:_[a-z]+){2,}|[a-z]+(?:[A-Z][a-z]+){2,}")
-    places = [match for match in TOKEN.finditer(text) if is_name.fullmatch(match.group())]
+    places = [match for match in PATTERNS["word"].finditer(text) if is_name.fullmatch(match.group())]
     order = [places[int(at)] for at in rng.permutation(len(places))]
     original = shingles(text)
     low, high = 0, len(order)

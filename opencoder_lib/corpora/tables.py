@@ -4,12 +4,15 @@ A slice is a frame with the columns of `STANDARD`: cast, and null where the tabl
 null with the reason in `removed_by`. What is wrong with single lines is kept in `Problems`, and reading goes on.
 """
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow.parquet as pq
 
 from opencoder_lib.corpora.reading import MAX_BYTES, decode, printable_path
 from opencoder_lib.errors import InputError, did_you_mean
@@ -19,6 +22,7 @@ STANDARD = (
     *("doc_id", "text", "path", "repo", "license", "natural_language", "n_bytes", "stars", "committed_at"),
     *("origin", "removed_by", "measured"),
 )
+DTYPES = {name: pl.String() if name == "origin" else SCHEMA[name] for name in STANDARD}
 # Names under which published corpora keep what is called text and path here, for the hint in an error.
 OTHER_NAMES = {
     "text": ("content", "code", "body", "source", "raw_content", "document"),
@@ -58,14 +62,14 @@ class Columns:
 
 @dataclass
 class Problems:
-    """What could not be read of tables, by file: how many lines or stretches, and the first few with the reason."""
+    """What could not be read of tables, by file: how many lines or rows, and the first few with the reason."""
 
     found: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def note(self, file: str, place: str, what: str) -> None:
-        """One more line or stretch of `file` that gave no row."""
+    def note(self, file: str, place: str, what: str, n: int = 1) -> None:
+        """One more line of `file`, or a stretch of `n` rows, that gave no row."""
         entry = self.found.setdefault(file, {"n": 0, "examples": []})
-        entry["n"] += 1
+        entry["n"] += n
         if len(entry["examples"]) < MAX_EXAMPLES:
             entry["examples"].append(f"{place}: {what}")
 
@@ -76,12 +80,17 @@ class Problems:
 
 
 class ParquetTable:
-    """A Parquet file read by slices of rows, whatever the size of its row groups."""
+    """A Parquet file read by slices of rows, whatever the size of its row groups.
 
-    def __init__(self, path: Path, columns: Columns):
+    further: its columns that are not standard, with their types. extra: those of them that are wanted after the
+    standard ones, as far as this table has them.
+    """
+
+    def __init__(self, path: Path, columns: Columns, extra: Sequence[str] = ()):
         self.name = printable_path(str(path))
         if self.name != str(path):
             raise InputError(f"The name {self.name!r} is not UTF-8, which a Parquet file's must be here. Rename it.")
+        self.full = os.path.abspath(path)
         try:
             self.n_stored = path.stat().st_size
             self._scan = pl.scan_parquet(path, glob=False)
@@ -91,26 +100,60 @@ class ParquetTable:
             raise InputError(f"{self.name} cannot be read as Parquet ({first_line(error)}). Write it again.") from None
         columns.check(schema.names(), self.name)
         here = {name: columns.source_of(name) for name in STANDARD if columns.source_of(name) in schema}
-        self._scan = self._scan.select(pl.col(source).alias(name) for name, source in here.items())
+        # What `clean` adds to an output is not the user's when that is read again.
+        used = {*here.values(), *SCHEMA, "survivor_in"}
+        self.further = {name: dtype for name, dtype in schema.items() if name not in used}
+        self._extra = tuple(extra)
+        kept = [name for name in self._extra if name in self.further]
+        self._scan = self._scan.select(*(pl.col(source).alias(name) for name, source in here.items()), *kept)
         # Types are looked at before hours of work, not at the first row.
-        standard_rows(self._scan.head(0).collect(), self.name)
+        self._rows(self._scan.head(0).collect())
 
-    def slices(self, max_bytes: int, problems: Problems) -> Iterator[tuple[pl.DataFrame, int]]:
-        """(rows, bytes of the file they stand for), about `max_bytes` of text or fewer at a time."""
-        at, step = 0, 16
-        while at < self.n_rows:
+    def slices(
+        self, max_bytes: int, problems: Problems, start: int = 0, stop: int | None = None
+    ) -> Iterator[tuple[pl.DataFrame, int]]:
+        """(rows, bytes of the file they stand for), about `max_bytes` of text or fewer at a time.
+
+        start, stop: the rows wanted, all of them when left out.
+        """
+        at, step = start, 16
+        stop = self.n_rows if stop is None else min(stop, self.n_rows)
+        while at < stop:
+            wanted = min(step, stop - at)
             try:
-                rows = self._scan.slice(at, step).collect()
+                rows = self._scan.slice(at, wanted).collect()
             except pl.exceptions.PolarsError as error:
+                # One group of rows may be broken and the next one whole: go to its end, then over it.
+                end = min(self._end_of_group(at), stop)
+                if at + wanted > end:
+                    step = end - at
+                    continue
                 what = f"cannot be read ({first_line(error)})"
-                problems.note(self.name, f"rows {at + 1:,} to {self.n_rows:,}", what)
-                return
+                problems.note(self.name, f"rows {at + 1:,} to {end:,}", what, end - at)
+                at, step = end, 16
+                continue
             end = at + rows.height
             size = rows["text"].cast(pl.Binary, strict=False).bin.size().sum()
-            yield standard_rows(rows, self.name), self._stored_until(end) - self._stored_until(at)
+            yield self._rows(rows), self._stored_until(end) - self._stored_until(at)
             # Grow gently: large files may come after many small ones.
             step = max(1, min(4 * step, MAX_ROWS, max_bytes * rows.height // max(1, size)))
             at = end
+
+    def _end_of_group(self, row: int) -> int:
+        """The row after the last one of the group that holds `row`."""
+        about = pq.read_metadata(self.full)
+        ends = accumulate(about.row_group(at).num_rows for at in range(about.num_row_groups))
+        return next(end for end in ends if end > row)
+
+    def rows_of(self, n_bytes: int) -> int:
+        """About how many rows hold so many bytes before compression, by what the file says of itself."""
+        about = pq.read_metadata(self.full)
+        total = sum(about.row_group(at).total_byte_size for at in range(about.num_row_groups))
+        return max(1, self.n_rows * n_bytes // max(1, total))
+
+    def _rows(self, raw: pl.DataFrame) -> pl.DataFrame:
+        further = [raw[name] for name in self._extra if name in raw.columns]
+        return standard_rows(raw, self.name).with_columns(further)
 
     def _stored_until(self, row: int) -> int:
         return self.n_stored * row // self.n_rows

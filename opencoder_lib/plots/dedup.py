@@ -1,11 +1,24 @@
-"""Figures of deduplication: how large groups are, who holds whose files, and what a MinHash setting catches."""
+"""Figures of deduplication: how large groups are, who holds whose files, what a setting catches, what it hangs on."""
 
 import numpy as np
 import polars as pl
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from opencoder_lib import MB
-from opencoder_lib.plots.style import BLUE, GREY, MARKERS, ORANGE, STAGE_COLOUR, new_figure, nothing_to_draw
+from opencoder_lib.plots.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    MARKERS,
+    ORANGE,
+    PINK,
+    RED,
+    SKY,
+    STAGE_COLOUR,
+    new_figure,
+    nothing_to_draw,
+)
 
 # Opaque cells with their own ink, so the table reads the same on a white and on a black page.
 HEAT = LinearSegmentedColormap.from_list("opencoder-heat", ["#E3EEF7", "#7FB4DB", BLUE, "#003A63"])
@@ -141,3 +154,69 @@ def _one_setting(axes, number: int, label: str, line: pl.DataFrame, points: pl.D
     spread = np.abs(points.select("low", "high").to_numpy().T - points["frac_detected"].to_numpy())
     style = {"color": colour, "capsize": 2, "elinewidth": 1, "markersize": 4.5, "fmt": MARKERS[number % 3]}
     axes.errorbar(points["jaccard"], points["frac_detected"], spread, label=f"{label}, measured", **style)
+
+
+def sensitivity(found: pl.DataFrame) -> tuple:
+    """Dots: the share of files and of bytes that each split removes, a panel a split, a line a changed assumption.
+
+    found: `change`, `split`, `frac_files` and `frac_bytes`, as `detection.sensitivity` gives them. The first
+    change is the setting that the others are held against; dotted lines carry its values down.
+    """
+    changes = found["change"].unique(maintain_order=True).to_list()
+    splits = found["split"].unique(maintain_order=True).to_list()
+    figure, grid = new_figure(1, len(splits), height=1.3 + 0.32 * len(changes), sharey=True, squeeze=False)
+    told = []
+    for axes, split in zip(grid[0], splits, strict=True):
+        here = found.filter(pl.col("split") == split)
+        for at, (name, label) in enumerate((("frac_files", "of the files"), ("frac_bytes", "of the bytes"))):
+            colour = (STAGE_COLOUR["fuzzy"], BLUE)[at]
+            axes.axvline(here[name][0], color=colour, linestyle=":", linewidth=1.2)
+            # A little apart: the two shares are often the same.
+            places = [line + (0.15, -0.15)[at] for line in range(here.height)]
+            style = {"color": colour, "linestyle": "", "markersize": 5.5, "fillstyle": ("full", "none")[at]}
+            axes.plot(here[name], places, MARKERS[3 * at], label=label, **style)
+        largest = max(here["frac_files"].max(), here["frac_bytes"].max())
+        axes.set_title(f"{split.replace(' x ', ' bands x ')} rows")
+        axes.set(xlabel="share removed", xlim=(0, 1.15 * largest or 1))
+        axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+        axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=1 if largest < 0.04 else 0))
+        told.append(f"{split}: " + "; ".join(_shares(row) for row in here.iter_rows(named=True)))
+    grid[0][0].set_yticks(range(len(changes)), changes)
+    grid[0][0].invert_yaxis()
+    handles, labels = grid[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2)
+    return figure, f"Dot plot of the share of files and of bytes removed under other assumptions. {'. '.join(told)}."
+
+
+def _shares(row: dict) -> str:
+    return f"{row['change']} {100 * row['frac_files']:.2g} % and {100 * row['frac_bytes']:.2g} %"
+
+
+def forks(compared: pl.DataFrame, levels: tuple[str, ...]) -> tuple:
+    """Lines: the tokens that each level leaves of repositories and their forks, by how much the forks lack.
+
+    compared: `frac_missing`, `level`, `times_tokens` (1: every fork is gone) and `frac_tokens` (1: nothing is), as
+    `levels.compare_levels_on_forks` gives them; levels: which to draw. The horizontal steps are evenly spaced.
+    """
+    steps = compared["frac_missing"].unique().sort().to_list()
+    places = range(len(steps))
+    everything = (pl.col("times_tokens") / pl.col("frac_tokens")).alias("all")
+    ceiling = compared.group_by("frac_missing").agg(everything.first()).sort("frac_missing")["all"]
+    figure, axes = new_figure(height=3.6)
+    axes.plot(places, ceiling, color=GREY, linestyle=":", label="nothing removed")
+    told = []
+    for at, level in enumerate(levels):
+        values = compared.filter(pl.col("level") == level).sort("frac_missing")["times_tokens"]
+        style = {"color": (GREEN, PINK, ORANGE, SKY, RED)[at % 5], "linestyle": ("-", "--", "-.")[at % 3]}
+        axes.plot(places, values, marker=MARKERS[at % 6], label=f"{level} level", **style)
+        told.append(f"{level} from {values[0]:.2f} to {values[-1]:.2f}")
+    axes.axhline(1, color=GREY, linewidth=0.9)
+    axes.annotate("every fork gone", (0, 1), xytext=(2, -4), textcoords="offset points", va="top", size=8.5)
+    axes.set_xticks(places, [f"{100 * step:g} %" for step in steps])
+    axes.set(xlabel="files that the fork lacks", ylabel="tokens left (without forks: 1)", ylim=(0, None))
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    alt = (
+        f"Lines of the tokens left, as forks lack {100 * steps[0]:g} to {100 * steps[-1]:g} % of their files; at 1 "
+        f"every fork is gone. {'; '.join(told)}; all tokens from {ceiling[0]:.2f} to {ceiling[-1]:.2f}."
+    )
+    return figure, alt

@@ -1,44 +1,44 @@
-"""Fuzzy deduplication: files whose sets of 5-grams are all but equal, found without comparing every pair.
+"""MinHash: the set of a file's shingles as a few numbers, from which similar files are found without comparing all.
 
-MinHash turns the set of a file's shingles into `num_hashes` numbers; two files agree in each number with a
-probability equal to the Jaccard similarity of their sets. Locality-sensitive hashing cuts the numbers into `bands`
-of `rows`; files that agree in one whole band are candidates. Candidates are joined into connected components, and of
-each component one file stays, chosen as among exact duplicates (section 2.1.1).
+Each of `num_hashes` hash functions keeps the smallest value over the shingles; two files agree in each with a
+probability equal to the Jaccard similarity of their sets. Locality-sensitive hashing cuts these numbers, the signature,
+into `bands` of `rows`; files that agree in one whole band are candidates. A band becomes a key of 64 bits, so that a
+file is `bands` numbers and its signature need not be kept (section 2.1.1).
 
-    keys(shard)          doc_id, number of shingles and signature of every file still in
-    links(bucket)        candidates, as links to the smallest doc_id of their bucket
-    decide(files, ...)   which files go, for whom, and how similar the two are estimated to be
-    mark(shard, ...)     the shard with those files removed
-
-datasketch makes the signatures and keeps the index; it is also what a faster kernel has to equal, bit by bit.
+Signatures are those of datasketch 2.x (scheme affine32): its indexes, stores and files take them.
 """
 
-import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache, partial
+from importlib.util import find_spec
 
 import datasketch
 import numpy as np
 import polars as pl
 
+from opencoder_lib import MB
 from opencoder_lib.errors import ConfigError, SchemaError
-from opencoder_lib.files import mark_removed, remaining
-from opencoder_lib.refine.clusters import KEEP, choose_survivors, connected_components, only_of, survivor_columns
-from opencoder_lib.shingles import shingles
+from opencoder_lib.files import remaining
+from opencoder_lib.machine import num_processors
+from opencoder_lib.refine import minhash_numpy
+from opencoder_lib.shingles import JOINING_BYTES, check_unit
 
-REASON = "fuzzy.near_duplicate"
 SCHEME = "affine32"
-# datasketch makes a (shingles x num_hashes) matrix of what it gets at once. 32 shingles are 256 KB at 2,048 hashes:
-# a file of any size fits, and the matrix stays in the processor's cache, which is twice as fast.
-SHINGLES_AT_ONCE = 32
+SHINGLE_HASHES = ("fast", "sha1")
+# What one call of the compiled loops takes: small enough that its copy does not count, and to share out evenly.
+BLOCK_BYTES = 4 * MB
 
 
 @dataclass(frozen=True)
 class MinHash:
-    """How files are compared: length of a shingle, number of hash functions, and how they are cut into bands.
+    """How files are compared: what a shingle is, how many hash functions, and how they are cut into bands.
 
-    The defaults are the paper's (section 2.1.1); `seed` and the hash family are ours. Two settings with equal `ngram`,
-    `num_hashes` and `seed` share their signatures, whatever the bands.
+    ngram, num_hashes, bands and rows are the paper's (section 2.1.1), the rest is ours. unit and fold_case: see
+    `shingles.tokens`. min_shingles: a file with fewer distinct shingles is never a near-duplicate. shingle_hash:
+    `fast`, or `sha1` as datasketch has it by default. verify: candidates whose Jaccard similarity is lower are let go;
+    null takes all candidates. Settings that differ in bands, rows, min_shingles and verify only share their signatures.
     """
 
     ngram: int = 5
@@ -46,17 +46,39 @@ class MinHash:
     bands: int = 16
     rows: int = 128
     seed: int = 1
+    unit: str = "word"
+    fold_case: bool = False
+    min_shingles: int = 1
+    shingle_hash: str = "fast"
+    verify: float | None = None
 
     def __post_init__(self):
-        for name, least in (("ngram", 1), ("num_hashes", 2), ("bands", 2), ("rows", 1), ("seed", 0)):
+        for name, least in (
+            ("ngram", 1),
+            ("num_hashes", 2),
+            ("bands", 2),
+            ("rows", 1),
+            ("seed", 0),
+            ("min_shingles", 1),
+        ):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise ConfigError(f"{name} must be an integer of at least {least}, it is {value!r}.")
+        if self.seed >= 2**32:
+            raise ConfigError(f"seed must be below 2^32, as datasketch's must; it is {self.seed}.")
         product = self.bands * self.rows
         if product != self.num_hashes:
             raise ConfigError(
                 f"bands * rows must equal num_hashes: {self.bands} * {self.rows} = {product:,}, not "
                 f"{self.num_hashes:,}. {self._ways_out()}"
+            )
+        check_unit(self.unit)
+        if self.shingle_hash not in SHINGLE_HASHES:
+            raise ConfigError(f"shingle_hash={self.shingle_hash!r} is none of {', '.join(SHINGLE_HASHES)}.")
+        number = isinstance(self.verify, (int, float)) and not isinstance(self.verify, bool)
+        if self.verify is not None and not (number and 0 < self.verify <= 1):
+            raise ConfigError(
+                f"verify={self.verify!r} is a Jaccard similarity: above 0, at most 1, or null for no check."
             )
 
     def _ways_out(self) -> str:
@@ -83,134 +105,172 @@ class MinHash:
         return (1 - (1 - probability) ** (1 / self.bands)) ** (1 / self.rows)
 
 
-def drop_near_duplicates(
-    files: pl.DataFrame,
-    minhash: MinHash | None = None,
-    signatures: pl.DataFrame | None = None,
-    keep: Sequence[str] = KEEP,
-) -> pl.DataFrame:
-    """Of each component of near-duplicate candidates only the first by `keep` is left; the others name it.
+@dataclass(frozen=True)
+class Sketches:
+    """What MinHash says of N texts.
 
-    minhash: the paper's setting when left out. signatures: what `keys` returned for these files, to try other bands
-    without hashing again. `measured` is the Jaccard similarity with the survivor as the signatures estimate it
-    (standard error below 1 / (2 sqrt(num_hashes))). Candidates are not verified: the paper mentions no check.
-    Raises ConfigError on unknown columns in `keep`, SchemaError on signatures that do not fit.
+    num_shingles (N,) int64, distinct ones; sets (N, 2) uint64, a hash of the set of shingles: equal for texts that
+    differ in layout only; band_keys (N, bands) uint64; signatures (N, num_hashes) uint32, (0, num_hashes) if not asked
+    for. A text without shingles keeps the empty signature, all ones.
     """
-    minhash = minhash or MinHash()
-    survivor_columns(files, keep)
-    signatures = keys(files, minhash) if signatures is None else _signatures_of(files, signatures)
-    return mark(files, decide(files, signatures, links(signatures, minhash), keep))
+
+    num_shingles: np.ndarray
+    sets: np.ndarray
+    band_keys: np.ndarray
+    signatures: np.ndarray
 
 
-def signature_matrix(texts: Iterable[str], minhash: MinHash) -> tuple[np.ndarray, np.ndarray]:
-    """Signatures (N, num_hashes) of uint32 and numbers of distinct shingles (N,) of int64, one row a text.
+def sketch(
+    texts: pl.Series | Iterable[str],
+    minhash: MinHash,
+    with_signatures: bool = False,
+    num_threads: int | None = None,
+    compiled: bool | None = None,
+) -> Sketches:
+    """The sketches of texts, in their order.
 
-    Bit for bit what datasketch's MinHash gives for the same shingles with scheme affine32 and SHA-1. A text without
-    shingles keeps datasketch's empty signature, all ones. Memory beyond the result does not grow with the texts.
+    num_threads: as many as there are processors when left out; the answer is the same for any. compiled: false takes
+    numpy alone, which is also what happens without numba. Memory beyond the answer does not grow with the number of
+    texts; per thread it is ten to forty times the largest text, and sixty times where each character is a token.
     """
-    blank = datasketch.MinHash(minhash.num_hashes, seed=minhash.seed, scheme=SCHEME)
-    texts = list(texts)
-    matrix = np.empty((len(texts), minhash.num_hashes), dtype=np.uint32)
-    counts = np.zeros(len(texts), dtype=np.int64)
-    for row, text in enumerate(texts):
-        pieces = [piece.encode("ascii") for piece in shingles(text, minhash.ngram)]
-        sketch = blank.copy()
-        for start in range(0, len(pieces), SHINGLES_AT_ONCE):
-            sketch.update_batch(pieces[start : start + SHINGLES_AT_ONCE])
-        matrix[row], counts[row] = sketch.hashvalues, len(pieces)
-    return matrix, counts
+    texts = texts if isinstance(texts, pl.Series) else pl.Series(texts, dtype=pl.String)
+    num_texts, rows = len(texts), len(texts) if with_signatures else 0
+    made = Sketches(
+        np.zeros(num_texts, np.int64),
+        np.zeros((num_texts, 2), np.uint64),
+        np.zeros((num_texts, minhash.bands), np.uint64),
+        np.zeros((rows, minhash.num_hashes), np.uint32),
+    )
+    compiled = has_compiled_loops() if compiled is None else compiled
+    fill = partial(_fill_compiled if compiled else _fill_numpy, texts, minhash, made)
+    blocks = list(_blocks(texts))
+    threads = min(num_threads or num_processors(), max(1, len(blocks)))
+    if threads == 1:
+        for block in blocks:
+            fill(block)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            # list() so that an error in a thread is raised here.
+            list(pool.map(fill, blocks))
+    return made
 
 
-def keys(shard: pl.DataFrame, minhash: MinHash) -> pl.DataFrame:
-    """`doc_id`, `num_shingles` (distinct ones) and `signature` (num_hashes values) of the files still in."""
-    here = remaining(shard)
-    matrix, counts = signature_matrix(here["text"], minhash)
-    signature = pl.Series("signature", matrix, dtype=pl.Array(pl.UInt32, minhash.num_hashes))
-    return here.select("doc_id", pl.Series("num_shingles", counts), signature)
+def has_compiled_loops() -> bool:
+    """Whether numba is there."""
+    return find_spec("numba") is not None
 
 
-def _signatures_of(files: pl.DataFrame, signatures: pl.DataFrame) -> pl.DataFrame:
-    here = remaining(files).select("doc_id", "path")
-    unsigned = here.join(signatures, on="doc_id", how="anti", maintain_order="left")
-    if unsigned.height:
-        # Going on without them would keep their duplicates and say nothing.
+def _blocks(texts: pl.Series) -> Iterator[slice]:
+    """Consecutive texts of about BLOCK_BYTES together."""
+    ends = texts.str.len_bytes().cast(pl.Int64).cum_sum().to_numpy()
+    start = 0
+    while start < len(ends):
+        before = ends[start - 1] if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, before + BLOCK_BYTES, side="right")))
+        yield slice(start, stop)
+        start = stop
+
+
+def _fill_numpy(texts: pl.Series, minhash: MinHash, made: Sketches, block: slice) -> None:
+    views = made.num_shingles[block], made.sets[block], made.band_keys[block], made.signatures[block]
+    minhash_numpy.sketch_texts(texts[block].to_list(), minhash, *permutations(minhash), *views)
+
+
+def _fill_compiled(texts: pl.Series, minhash: MinHash, made: Sketches, block: slice) -> None:
+    from opencoder_lib.refine.minhash_kernels import sketch_texts
+
+    views = made.num_shingles[block], made.sets[block], made.band_keys[block], made.signatures[block]
+    data, offsets = text_bytes(texts[block])
+    use_sha1 = minhash.shingle_hash == "sha1"
+    sketch_texts(data, offsets, *byte_tables(minhash), minhash.ngram, use_sha1, *permutations(minhash), *views)
+
+
+def text_bytes(texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
+    """(C,) UTF-8 bytes of all texts end to end and (N + 1,) int64 offsets."""
+    column = texts.to_arrow()
+    _, offsets, data = column.buffers()
+    offsets = np.frombuffer(offsets, np.int64)[column.offset : column.offset + len(column) + 1]
+    return np.frombuffer(data or b"", np.uint8), offsets
+
+
+@cache
+def byte_tables(minhash: MinHash) -> tuple[np.ndarray, np.ndarray, bool]:
+    """(256,) whether a byte joins a token, (256,) what it counts as, and whether each character is a token."""
+    joins = np.array([byte in JOINING_BYTES[minhash.unit] for byte in range(256)], np.uint8)
+    folded = np.arange(256, dtype=np.uint8)
+    if minhash.fold_case:
+        folded[ord("A") : ord("Z") + 1] += 32
+    return joins, folded, minhash.unit == "character"
+
+
+@cache
+def permutations(minhash: MinHash) -> tuple[np.ndarray, np.ndarray]:
+    """datasketch's multipliers (K,) and addends (K,) of uint32 for the scheme, the number of hashes and the seed."""
+    multiply, add = _blank(minhash).permutations
+    return np.ascontiguousarray(multiply), np.ascontiguousarray(add)
+
+
+def _blank(minhash: MinHash) -> datasketch.MinHash:
+    return datasketch.MinHash(minhash.num_hashes, seed=minhash.seed, scheme=SCHEME)
+
+
+# Frames of signatures: for trying other splits, for repositories, and for other people's tools
+
+
+def signatures(files: pl.DataFrame, minhash: MinHash, num_threads: int | None = None) -> pl.DataFrame:
+    """`doc_id`, `num_shingles`, `shingle_set` (16 bytes) and `signature` (num_hashes values) of the files still in."""
+    here = remaining(files)
+    made = sketch(here["text"], minhash, with_signatures=True, num_threads=num_threads)
+    signature = pl.Series("signature", made.signatures, dtype=pl.Array(pl.UInt32, minhash.num_hashes))
+    return here.select("doc_id").with_columns(
+        pl.Series("num_shingles", made.num_shingles), set_column(made.sets), signature
+    )
+
+
+def set_column(sets: np.ndarray) -> pl.Series:
+    """(N, 2) hashes of sets as a column of 16 bytes each."""
+    data = np.ascontiguousarray(sets).tobytes()
+    return pl.Series("shingle_set", [data[at : at + 16] for at in range(0, len(data), 16)], dtype=pl.Binary)
+
+
+def signature_matrix(signed: pl.DataFrame, minhash: MinHash) -> np.ndarray:
+    """(N, num_hashes) uint32. Raises SchemaError when the signatures were made with another number of functions."""
+    matrix = signed["signature"].to_numpy() if signed.height else np.empty((0, minhash.num_hashes), np.uint32)
+    if matrix.shape[1] != minhash.num_hashes:
         raise SchemaError(
-            f"The signatures lack {unsigned.height:,} of {here.height:,} files, the first is {unsigned['path'][0]!r}. "
-            "Make them with keys(files, minhash) after the stages before this one."
+            f"These signatures have {matrix.shape[1]:,} values, the setting says num_hashes={minhash.num_hashes:,}. "
+            "Make them again with signatures(files, minhash); only the split into bands and rows may differ."
         )
-    return signatures.join(here.select("doc_id"), on="doc_id", how="semi", maintain_order="left")
+    return matrix
 
 
-def as_sketches(signatures: pl.DataFrame, minhash: MinHash) -> Iterable[tuple[str, datasketch.MinHash]]:
+def band_keys_of(matrix: np.ndarray, minhash: MinHash) -> np.ndarray:
+    """(N, bands) uint64 keys of signatures (N, num_hashes), cut as `minhash` says."""
+    if not has_compiled_loops():
+        return minhash_numpy.fold_bands(matrix, minhash.bands)
+    from opencoder_lib.refine.minhash_kernels import fold_all
+
+    keys = np.empty((len(matrix), minhash.bands), np.uint64)
+    fold_all(np.ascontiguousarray(matrix), keys)
+    return keys
+
+
+def as_sketches(signed: pl.DataFrame, minhash: MinHash) -> Iterator[tuple[str, datasketch.MinHash]]:
     """Each `doc_id` with its signature as a datasketch MinHash, ready for any of its indexes.
 
     Raises SchemaError when the signatures were made with another number of hash functions.
     """
-    matrix = _matrix(signatures)
-    if len(matrix) and matrix.shape[1] != minhash.num_hashes:
-        raise SchemaError(
-            f"These signatures have {matrix.shape[1]:,} values, the setting says num_hashes={minhash.num_hashes:,}. "
-            "Make them again with keys(files, minhash); only the split into bands and rows may differ."
-        )
-    blank = datasketch.MinHash(minhash.num_hashes, seed=minhash.seed, scheme=SCHEME)
-    for doc_id, values in zip(signatures["doc_id"], matrix, strict=True):
+    parameters = _blank(minhash).permutations
+    for doc_id, values in zip(signed["doc_id"], signature_matrix(signed, minhash), strict=True):
         yield (
             doc_id,
-            datasketch.MinHash(seed=minhash.seed, hashvalues=values, permutations=blank.permutations, scheme=SCHEME),
+            datasketch.MinHash(seed=minhash.seed, hashvalues=values, permutations=parameters, scheme=SCHEME),
         )
 
 
-def links(signatures: pl.DataFrame, minhash: MinHash) -> pl.DataFrame:
-    """Candidates: `doc_id` and `group`, the smallest doc_id that shares a whole band with it; sorted, each once.
-
-    A file without a single shingle resembles nothing, so it is never a candidate. A bucket of n files gives n - 1
-    links, so boilerplate that is everywhere costs no more than anything else.
-    """
-    index = datasketch.MinHashLSH(num_perm=minhash.num_hashes, params=(minhash.bands, minhash.rows), hashfunc=_band_key)
-    for doc_id, sketch in as_sketches(signatures.filter(pl.col("num_shingles") > 0), minhash):
-        index.insert(doc_id, sketch)
-    found = set()
-    for table in index.hashtables:
-        for members in map(table.get, table.keys()):
-            smallest = min(members)
-            found.update((member, smallest) for member in members if member != smallest)
-    return pl.DataFrame(sorted(found), schema={"doc_id": pl.String, "group": pl.String}, orient="row")
-
-
-def _band_key(values: bytes) -> bytes:
-    # 16 bytes instead of 4 * rows: the index holds each key, and 2^-128 is no risk.
-    return hashlib.sha256(values).digest()[:16]
-
-
-def decide(
-    files: pl.DataFrame, signatures: pl.DataFrame, candidates: pl.DataFrame, keep: Sequence[str] = KEEP
-) -> pl.DataFrame:
-    """The files that go: `doc_id`, `removed_by`, `survivor`, `measured`, sorted by `doc_id`.
-
-    files: needs `doc_id` and the `keep` columns only. candidates: links of all parts, end to end.
-    """
-    columns = survivor_columns(files, keep)
-    groups = connected_components(candidates)
-    members = groups.join(files.select("doc_id", *columns), on="doc_id", how="left")
-    gone = choose_survivors(members, keep).filter(pl.col("doc_id") != pl.col("survivor")).sort("doc_id")
-    similarity = estimate_jaccard(signatures, gone["doc_id"], gone["survivor"])
-    return gone.select(
-        "doc_id", pl.lit(REASON).alias("removed_by"), "survivor", pl.Series("measured", similarity, dtype=pl.Float64)
-    )
-
-
-def estimate_jaccard(signatures: pl.DataFrame, one: Sequence[str], other: Sequence[str]) -> np.ndarray:
+def estimate_jaccard(signed: pl.DataFrame, one: Iterable[str], other: Iterable[str], minhash: MinHash) -> np.ndarray:
     """Share of equal values between the signatures of each pair of ids: an unbiased estimate of their Jaccard."""
-    row_of = {doc_id: row for row, doc_id in enumerate(signatures["doc_id"])}
-    matrix = _matrix(signatures)
+    row_of = {doc_id: row for row, doc_id in enumerate(signed["doc_id"])}
+    matrix = signature_matrix(signed, minhash)
     pairs = ((matrix[row_of[left]], matrix[row_of[right]]) for left, right in zip(one, other, strict=True))
     return np.array([np.mean(left == right) for left, right in pairs], dtype=np.float64)
-
-
-def mark(shard: pl.DataFrame, decisions: pl.DataFrame) -> pl.DataFrame:
-    """The shard with the files that `decisions` names removed; decisions about other shards are passed over."""
-    return mark_removed(shard, only_of(shard, decisions))
-
-
-def _matrix(signatures: pl.DataFrame) -> np.ndarray:
-    return signatures["signature"].to_numpy() if signatures.height else np.empty((0, 0), dtype=np.uint32)

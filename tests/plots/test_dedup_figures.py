@@ -76,3 +76,53 @@ def test_a_corpus_without_duplicates_gives_a_figure_that_says_so():
     groups = pl.DataFrame(schema={"files": pl.Int64})
     assert dedup.group_sizes(groups)[1] == "No text occurs more than once."
     assert dedup.shared_contents(pl.DataFrame(schema={"repo": pl.String}))[1].startswith("No two repositories")
+
+
+def tried(*rows):
+    return pl.DataFrame(rows, schema=["change", "split", "frac_files", "frac_bytes"], orient="row")
+
+
+def test_sensitivity_has_a_panel_for_each_split_and_a_line_for_each_change():
+    rows = [
+        ("as it is", "16 x 128", 0.004, 0.003),
+        ("as it is", "128 x 16", 0.09, 0.08),
+        ("folded", "16 x 128", 0.005, 0.002),
+        ("folded", "128 x 16", 0.11, 0.07),
+    ]
+    figure, alt = dedup.sensitivity(tried(*rows))
+    strict, loose = figure.axes
+    assert [axes.get_title() for axes in figure.axes] == ["16 bands x 128 rows", "128 bands x 16 rows"]
+    assert [label.get_text() for label in strict.get_yticklabels()] == ["as it is", "folded"]
+    drawn = {line.get_label(): line.get_xdata().tolist() for line in loose.lines if line.get_label().startswith("of")}
+    assert drawn == {"of the files": [0.09, 0.11], "of the bytes": [0.08, 0.07]}
+    carried = [line.get_xdata()[0] for line in strict.lines if line.get_linestyle() == ":"]
+    assert carried == [0.004, 0.003]
+    assert strict.get_xlim()[0] == loose.get_xlim()[0] == 0
+    assert strict.yaxis_inverted(), "the setting itself belongs on top"
+    assert "16 x 128: as it is 0.4 % and 0.3 %; folded 0.5 % and 0.2 %. 128 x 16: as it is 9 % and 8 %" in alt
+    as_png(figure)
+
+
+def test_sensitivity_of_a_corpus_from_which_nothing_goes():
+    figure, alt = dedup.sensitivity(tried(("as it is", "16 x 128", 0.0, 0.0)))
+    assert alt.endswith("16 x 128: as it is 0 % and 0 %.")
+    as_png(figure)
+
+
+def test_forks_are_drawn_below_what_there_was_and_above_one():
+    rows = [
+        (0.0, "file", 1.0, 0.5),
+        (0.0, "chunk", 1.9, 0.95),
+        (0.1, "file", 1.0, 0.625),
+        (0.1, "chunk", 1.5, 0.9375),
+    ]
+    compared = pl.DataFrame(rows, schema=["frac_missing", "level", "times_tokens", "frac_tokens"], orient="row")
+    figure, alt = dedup.forks(compared, ("file", "chunk"))
+    axes = figure.axes[0]
+    drawn = {line.get_label(): line.get_ydata() for line in axes.lines}
+    assert list(drawn["nothing removed"]) == [2.0, 1.6]
+    assert list(drawn["file level"]) == [1.0, 1.0]
+    assert list(drawn["chunk level"]) == [1.9, 1.5]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0 %", "10 %"]
+    assert alt.endswith("file from 1.00 to 1.00; chunk from 1.90 to 1.50; all tokens from 2.00 to 1.60.")
+    as_png(figure)

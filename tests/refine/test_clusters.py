@@ -100,7 +100,28 @@ def test_a_chain_of_a_hundred_thousand_links_is_one_component():
     assert found["group"].unique().to_list() == ["000000"]
 
 
-pairs_of_ids = st.lists(st.tuples(st.integers(0, 12).map(str), st.integers(0, 12).map(str)), max_size=25)
+def test_a_star_of_a_hundred_thousand_and_as_many_pairs_are_told_apart():
+    names = [f"{at:06d}" for at in range(300_001)]
+    star = [(name, names[0]) for name in names[1:100_001]]
+    pairs = list(zip(names[100_001::2], names[100_002::2], strict=True))
+    found = connected_components(links(*star, *pairs))
+    assert found["doc_id"].to_list() == names
+    assert found["group"].to_list() == [names[0]] * 100_001 + [first for first, _ in pairs for _ in range(2)]
+
+
+def test_a_file_linked_to_itself_or_twice_is_in_one_component_once():
+    assert connected_components(links(("b", "b"))).rows() == [("b", "b")]
+    assert connected_components(links(("b", "a"), ("b", "a"), ("a", "b"))).rows() == [("a", "a"), ("b", "a")]
+
+
+def test_the_smallest_id_is_the_smallest_string_whatever_the_script():
+    found = connected_components(links(("中", "é"), ("\U0001f40d", "中"), ("b", "B"), ("10", "9")))
+    assert dict(found.rows()) == {"10": "10", "9": "10", "B": "B", "b": "B", "é": "é", "中": "é", "\U0001f40d": "é"}
+    assert found["doc_id"].to_list() == sorted(["10", "9", "B", "b", "é", "中", "\U0001f40d"])
+
+
+ids = st.sampled_from(["0", "1", "10", "2", "a", "B", "é", "中", "\uffff", "\U0001f40d", "x" * 40, ""])
+pairs_of_ids = st.lists(st.tuples(ids, ids), max_size=25)
 
 
 @settings(max_examples=60, deadline=None)
@@ -158,6 +179,51 @@ def test_each_removed_file_stands_beside_its_survivor():
         ("3", "a.py", "one", "x = 1"),
         ("5", "d.py", "two", "y = 22"),
     ]
+
+
+def fuzzy_files():
+    rows = [
+        {"doc_id": name, "path": f"{name}.py", "repo": repo, "text": name * 3}
+        for name, repo in zip("abcdef", "uvwuuv", strict=True)
+    ]
+    hits = [
+        ("b", "fuzzy.near_duplicate", "a", 0.98),
+        ("c", "fuzzy.same_shingles", "a", 1.0),
+        ("e", "fuzzy.same_shingles", "d", 1.0),
+        ("f", "exact.duplicate", "d", None),
+    ]
+    files = new_files([row | {"origin": "folder"} for row in rows])
+    return mark_removed(
+        files, pl.DataFrame(hits, schema=["doc_id", "removed_by", "survivor", "measured"], orient="row")
+    )
+
+
+@pytest.mark.parametrize(
+    ("reason", "groups"),
+    [
+        ("fuzzy", [("a", 3, 3, 6, 0.98), ("d", 2, 1, 3, 1.0)]),
+        ("fuzzy.near_duplicate", [("a", 2, 2, 3, 0.98)]),
+        ("fuzzy.same_shingles", [("a", 2, 2, 3, 1.0), ("d", 2, 1, 3, 1.0)]),
+        ("exact", [("d", 2, 2, 3, None)]),
+        ("fuz", []),
+    ],
+)
+def test_groups_are_those_of_a_whole_stage_or_of_one_reason(reason, groups):
+    found = removed_groups(fuzzy_files(), reason)
+    assert found.select("survivor", "files", "repos", "bytes_removed", "lowest_measured").rows() == groups
+
+
+@pytest.mark.parametrize(
+    ("reason", "pairs"),
+    [
+        ("fuzzy", [("b", "aaa"), ("c", "aaa"), ("e", "ddd")]),
+        ("fuzzy.near_duplicate", [("b", "aaa")]),
+        ("fuzzy.same_shingles", [("c", "aaa"), ("e", "ddd")]),
+        ("fuz", []),
+    ],
+)
+def test_files_stand_beside_their_survivors_for_a_whole_stage_or_for_one_reason(reason, pairs):
+    assert beside_survivor(fuzzy_files(), reason).select("doc_id", "kept_text").rows() == pairs
 
 
 def test_only_decisions_about_files_still_in_the_shard_are_kept():

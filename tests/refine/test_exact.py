@@ -1,6 +1,7 @@
 """Exact deduplication: equal bytes only, the right survivor, the stage contract, and the same result in shards."""
 
 import random
+import time
 from datetime import datetime
 
 import polars as pl
@@ -133,6 +134,21 @@ def test_shards_agree_with_the_whole_on_a_thousand_files():
     rows = [{"text": str(draws.randrange(300)), "stars": draws.randrange(5)} for _ in range(1000)]
     files = files_of(*rows)
     assert content_hash(in_shards(files, 7)) == content_hash(drop_exact_duplicates(files))
+
+
+def test_a_hundred_thousand_copies_of_one_text_leave_one_and_are_a_row_each_everywhere():
+    started, number = time.monotonic(), 100_000
+    about = {"doc_id": pl.format("id{}", pl.col("at") + 10**6), "path": pl.lit("a"), "origin": pl.lit("folder")}
+    stars = pl.when(pl.col("at") == 54_321).then(9).otherwise(pl.col("at") % 9)
+    table = pl.select(at=pl.int_range(number)).with_columns(text=pl.lit("# boilerplate\n" * 20), stars=stars, **about)
+    files = new_files(table.drop("at"))
+    rows = keys(files)
+    decisions = reduce(rows)
+    assert (rows.height, decisions.height) == (number, number - 1)
+    assert decisions["survivor"].unique().to_list() == ["id1054321"]
+    after = drop_exact_duplicates(files)
+    assert after["removed_by"].value_counts(sort=True).rows() == [(REASON, number - 1), (None, 1)]
+    assert time.monotonic() - started < 60
 
 
 def test_funnel_and_score_come_free():

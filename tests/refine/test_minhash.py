@@ -1,97 +1,26 @@
-"""Fuzzy deduplication: shingles by hand, signatures equal to datasketch's, the same groups in any order and shards."""
+"""MinHash: what can be set, signatures equal to datasketch's bit for bit, compiled or not, and the keys of bands."""
 
-import re
-import tracemalloc
-from datetime import datetime
+import itertools
 
 import datasketch
 import numpy as np
 import polars as pl
 import pytest
+from compared_texts import HOSTILE, by_datasketch, words
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stage_contract import assert_stage_contract, file_frames
 
-from opencoder_lib.corpora import plant_defects
-from opencoder_lib.errors import ConfigError, SchemaError
-from opencoder_lib.files import content_hash, new_files, score
-from opencoder_lib.refine import exact
-from opencoder_lib.refine.detection import planted_pairs
-from opencoder_lib.refine.minhash import (
-    REASON,
-    MinHash,
-    as_sketches,
-    decide,
-    drop_near_duplicates,
-    estimate_jaccard,
-    keys,
-    links,
-    mark,
-    signature_matrix,
-)
+from opencoder_lib.errors import ConfigError
+from opencoder_lib.refine import minhash as minhash_module
+from opencoder_lib.refine import minhash_numpy
+from opencoder_lib.refine.minhash import MinHash, band_keys_of, sketch
 from opencoder_lib.seeds import rng
-from opencoder_lib.shingles import jaccard, shingles
+from opencoder_lib.shingles import UNITS, shingles, tokens
 
 PAPER = MinHash()
 SMALL = MinHash(num_hashes=128, bands=16, rows=8)
-OLD, NEW = datetime(2015, 1, 1), datetime(2023, 11, 1)
-
-HOSTILE = {
-    "empty": "",
-    "one token": "word",
-    "four tokens": "a b c d",
-    "five tokens": "a b c d e",
-    "no token": "+-*/ () \n\t",
-    "other scripts only": "中文 текст ελληνικά \U0001f40d",
-    "mixed scripts": "größe = naïve(x, y, z, w) # 注释",
-    "one line of 1 MB": "ab " * 350_000,
-    "one token of 1 MB": "x" * 1_000_000,
-    "CR only": "one = 1\rtwo = 2\rthree = 3\r",
-    "NUL and control characters": "a\x00b\x1bc d e f g",
-    "digits above ASCII": "x ١٢٣ y ² z ｗ v u t",
-}
-
-
-def words(seed, count):
-    return [f"w{value:x}" for value in rng(seed, "test words").integers(2**62, size=count)]
-
-
-def files_of(*rows):
-    return new_files([{"path": f"{at}.py", "origin": "folder"} | row for at, row in enumerate(rows)])
-
-
-# Shingles and similarity, by hand
-
-
-def test_shingles_are_five_tokens_joined_by_one_space():
-    assert shingles("def f(a, b):\n    return a") == {"def f a b return", "f a b return a"}
-
-
-def test_layout_and_punctuation_do_not_count_but_case_and_underscores_do():
-    assert shingles("a, b;c\n\td  e") == shingles("a b c d e")
-    assert shingles("A b c d e") != shingles("a b c d e")
-    assert shingles("a_b c d e f") == {"a_b c d e f"}
-
-
-def test_a_short_file_is_one_shingle_and_a_file_without_tokens_has_none():
-    assert shingles("only three tokens") == {"only three tokens"}
-    assert shingles("") == shingles("…") == shingles("中文") == set()
-
-
-def test_a_repeated_shingle_counts_once():
-    assert shingles("a a a a a a a a") == {"a a a a a"}
-
-
-def test_length_of_a_shingle_is_a_setting():
-    assert shingles("a b c", ngram=2) == {"a b", "b c"}
-
-
-def test_jaccard_of_one_changed_word_counted_by_hand():
-    left = shingles("a b c d e f g h i j")  # 6 shingles
-    right = shingles("a b c d e f g h i Z")  # the last one differs: 5 in common, 7 in all
-    assert jaccard(left, right) == 5 / 7
-    assert jaccard(left, left) == 1
-    assert jaccard(set(), left) == jaccard(set(), set()) == 0
+BOTH = pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "numpy"])
+HASHES = pytest.mark.parametrize("shingle_hash", ["fast", "sha1"])
 
 
 # The setting
@@ -131,6 +60,15 @@ def test_probability_takes_arrays_and_expressions():
         ({"bands": True}, "bands must be an integer of at least 2, it is True."),
         ({"num_hashes": "2048"}, "num_hashes must be an integer of at least 2, it is '2048'."),
         ({"bands": 1, "rows": 2048}, "bands must be an integer of at least 2, it is 1."),
+        ({"min_shingles": 0}, "min_shingles must be an integer of at least 1, it is 0."),
+        ({"unit": "words"}, "unit='words' is not a unit of shingles. Did you mean word?"),
+        ({"shingle_hash": "md5"}, "shingle_hash='md5' is none of fast, sha1."),
+        ({"verify": 0}, "verify=0 is a Jaccard similarity: above 0, at most 1, or null for no check."),
+        ({"verify": 80}, "verify=80 is a Jaccard similarity: above 0, at most 1"),
+        ({"verify": float("nan")}, "verify=nan is a Jaccard similarity"),
+        ({"verify": "0.8"}, "verify='0.8' is a Jaccard similarity"),
+        ({"verify": True}, "verify=True is a Jaccard similarity"),
+        ({"seed": 2**32}, "seed must be below 2^32, as datasketch's must; it is 4294967296."),
     ],
 )
 def test_a_setting_that_cannot_work_says_why_and_what_to_try(wrong, said):
@@ -139,246 +77,193 @@ def test_a_setting_that_cannot_work_says_why_and_what_to_try(wrong, said):
     assert said in str(raised.value)
 
 
-# Signatures
+# Bit for bit what datasketch gives
 
 
-def reference(text, minhash):
-    """datasketch as its documentation shows it, one value at a time."""
-    sketch = datasketch.MinHash(num_perm=minhash.num_hashes, seed=minhash.seed)
-    tokens = re.findall("[A-Za-z0-9_]+", text)
-    last = max(1, len(tokens) - minhash.ngram + 1) if tokens else 0
-    for start in range(last):
-        sketch.update(" ".join(tokens[start : start + minhash.ngram]).encode())
-    return sketch.hashvalues
+@BOTH
+@HASHES
+@pytest.mark.parametrize(("unit", "seed"), [("word", 1), ("any_script", 7), ("space", 42)])
+def test_signatures_of_hostile_texts_equal_datasketch(compiled, shingle_hash, unit, seed):
+    minhash = MinHash(num_hashes=256, bands=16, rows=16, seed=seed, unit=unit, shingle_hash=shingle_hash)
+    made = sketch(list(HOSTILE.values()), minhash, with_signatures=True, compiled=compiled)
+    assert made.signatures.dtype == np.uint32
+    for name, text, count, signature in zip(HOSTILE, HOSTILE.values(), made.num_shingles, made.signatures, strict=True):
+        assert (signature == by_datasketch(text, minhash).hashvalues).all(), name
+        assert count == len(shingles(text, unit=unit)), name
 
 
-@pytest.mark.parametrize("name", [name for name in HOSTILE if name != "one line of 1 MB"])
-def test_signature_of_hostile_text_equals_datasketch(name):
-    matrix, _ = signature_matrix([HOSTILE[name]], PAPER)
-    assert (matrix[0] == reference(HOSTILE[name], PAPER)).all()
+@BOTH
+@HASHES
+def test_signatures_of_hostile_characters_equal_datasketch(compiled, shingle_hash):
+    minhash = MinHash(unit="character", num_hashes=128, bands=16, rows=8, shingle_hash=shingle_hash)
+    texts = [text[:2000] for text in HOSTILE.values()]
+    made = sketch(texts, minhash, with_signatures=True, compiled=compiled)
+    for text, count, signature in zip(texts, made.num_shingles, made.signatures, strict=True):
+        assert (signature == by_datasketch(text, minhash).hashvalues).all()
+        assert count == len(shingles(text, unit="character"))
 
 
-def test_one_line_of_a_megabyte_has_two_shingles():
-    matrix, counts = signature_matrix([HOSTILE["one line of 1 MB"], "ab ab ab ab ab"], PAPER)
-    assert counts.tolist() == [1, 1]
-    assert (matrix[0] == matrix[1]).all()
+@BOTH
+def test_a_megabyte_of_one_character_or_one_word_is_one_shingle(compiled):
+    letters = MinHash(unit="character", num_hashes=128, bands=16, rows=8)
+    for minhash, text, short in ((letters, "x" * 10**6, "xxxxx"), (SMALL, "ab " * 350_000, "ab ab ab ab ab")):
+        made = sketch([text, short], minhash, with_signatures=True, compiled=compiled)
+        assert made.num_shingles.tolist() == [1, 1]
+        assert (made.signatures == by_datasketch(short, minhash).hashvalues).all()
 
 
-@settings(max_examples=25, deadline=None)
-@given(texts=st.lists(st.text(alphabet="ab_9 \n\r.é中", max_size=60), max_size=4), ngram=st.integers(1, 6))
-def test_signatures_of_random_texts_equal_datasketch(texts, ngram):
-    minhash = MinHash(ngram=ngram, num_hashes=64, bands=8, rows=8, seed=7)
-    matrix, counts = signature_matrix(texts, minhash)
-    assert matrix.shape == (len(texts), 64)
-    for text, signature, count in zip(texts, matrix, counts, strict=True):
-        assert (signature == reference(text, minhash)).all()
-        assert count == len(shingles(text, ngram))
+@BOTH
+def test_the_papers_signature_equals_datasketch(compiled):
+    text = " ".join(words(4, 300))
+    for minhash in (PAPER, MinHash(shingle_hash="sha1"), MinHash(shingle_hash="sha1", seed=2**32 - 1)):
+        made = sketch([text], minhash, with_signatures=True, compiled=compiled)
+        assert made.num_shingles.tolist() == [296]
+        assert (made.signatures[0] == by_datasketch(text, minhash).hashvalues).all()
 
 
-def test_estimate_equals_datasketch_and_is_near_the_true_similarity():
-    start, tail, other = words(1, 900), words(2, 50), words(3, 50)
-    left, right = " ".join(start + tail), " ".join(start + other)
-    signed = keys(files_of({"text": left, "doc_id": "a"}, {"text": right, "doc_id": "b"}), PAPER)
-    estimate = estimate_jaccard(signed, ["a"], ["b"])[0]
-    sketches = [sketch for _, sketch in as_sketches(signed, PAPER)]
-    assert estimate == sketches[0].jaccard(sketches[1])
-    true = jaccard(shingles(left), shingles(right))
-    assert true == 896 / 996
-    # Four standard errors of a share of 2,048.
-    assert abs(estimate - true) < 4 * (true * (1 - true) / 2048) ** 0.5
+@BOTH
+def test_sha1_is_right_for_shingles_of_every_length_to_200_bytes(compiled):
+    # The padding takes a block of its own from 56 to 63 bytes, from 120 to 127, from 184 to 191.
+    minhash = MinHash(ngram=1, num_hashes=16, bands=2, rows=8, shingle_hash="sha1")
+    texts = ["x" * length for length in range(1, 201)]
+    made = sketch(texts, minhash, with_signatures=True, compiled=compiled)
+    assert (made.signatures == [by_datasketch(text, minhash).hashvalues for text in texts]).all()
 
 
-def test_a_large_file_needs_no_large_matrix():
-    text = " ".join(words(4, 40_000))  # 40,000 shingles x 2,048 hashes would be 330 MB at once
-    tracemalloc.start()
-    signature_matrix([text], PAPER)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 40e6
+@BOTH
+def test_sha1_is_right_when_shingles_of_one_and_of_many_blocks_are_hashed_together(compiled):
+    # 2,048 minima of 40 values: each shingle is the smallest of some, so a wrong one shows.
+    minhash = MinHash(ngram=1, shingle_hash="sha1")
+    lengths = [*range(50, 70), *range(112, 128), 1, 183, 184, 1000]
+    mixed = rng(1, "lengths").permutation(lengths)
+    text = " ".join("x" * length for length in mixed.tolist())
+    made = sketch([text], minhash, with_signatures=True, compiled=compiled)
+    assert made.num_shingles.tolist() == [40]
+    assert (made.signatures[0] == by_datasketch(text, minhash).hashvalues).all()
 
 
-# The stage
+@BOTH
+@HASHES
+def test_a_megabyte_of_different_words_equals_datasketch(compiled, shingle_hash):
+    text = " ".join(words(3, 60_000))
+    assert len(text) > 900_000
+    minhash = MinHash(num_hashes=16, bands=2, rows=8, shingle_hash=shingle_hash)
+    made = sketch([text], minhash, with_signatures=True, compiled=compiled)
+    assert made.num_shingles.tolist() == [59_996]
+    if shingle_hash == "sha1":
+        signed = datasketch.MinHash(num_perm=16, seed=1)
+        signed.update_batch([shingle.encode() for shingle in shingles(text)])
+    else:
+        signed = datasketch.MinHash(num_perm=16, seed=1, hashfunc=int)
+        signed.update_batch(by_formula(tokens(text), 5))
+    assert (made.signatures[0] == signed.hashvalues).all()
 
 
-def test_survivor_has_most_stars_then_newest_commit_and_measured_is_the_estimate():
-    start = words(5, 2000)
-    copies = [" ".join([*start, f"tail{at}"]) for at in range(3)]  # J = 1996 / 1998 between any two
-    files = files_of(
-        {"doc_id": "fewer", "text": copies[0], "stars": 1, "committed_at": NEW},
-        {"doc_id": "older", "text": copies[1], "stars": 8, "committed_at": OLD},
-        {"doc_id": "kept", "text": copies[2], "stars": 8, "committed_at": NEW},
-        {"doc_id": "other", "text": " ".join(words(6, 2000)), "stars": 0},
-    )
-    after = drop_near_duplicates(files)
-    assert after.select("removed_by", "survivor").rows() == [
-        (REASON, "kept"),
-        (REASON, "kept"),
-        (None, None),
-        (None, None),
-    ]
-    signed = keys(files, PAPER)
-    assert after["measured"].to_list()[:2] == estimate_jaccard(signed, ["fewer", "older"], ["kept", "kept"]).tolist()
-    assert after["measured"][0] > 0.99
+def by_formula(found, ngram):
+    """The lower 32 bits of the hash `fast` of each window of tokens, in plain integers of 64 bits."""
+    mask, hashes = 2**64 - 1, []
+    for token in found:
+        value = 0xCBF29CE484222325  # FNV-1a
+        for byte in token.encode():
+            value = (value ^ byte) * 0x100000001B3 & mask
+        hashes.append(value ^ value >> 32)
+    for at in range(len(hashes) - ngram + 1):
+        value = 0
+        for one in hashes[at : at + ngram]:
+            value = value * 0x9E3779B97F4A7C15 + one & mask
+        value = (value ^ value >> 33) * 0xFF51AFD7ED558CCD & mask  # MurmurHash3's last step
+        value = (value ^ value >> 33) * 0xC4CEB9FE1A85EC53 & mask
+        yield (value ^ value >> 33) & 0xFFFFFFFF
 
 
-def test_files_that_differ_in_layout_only_are_near_duplicates_with_similarity_one():
-    after = drop_near_duplicates(files_of({"text": "def f(a):\n  return a + 1"}, {"text": "def f( a ):\r  return a+1"}))
-    assert after["measured"].drop_nulls().to_list() == [1.0]
+def test_the_fast_hash_of_a_shingle_is_what_its_formula_says():
+    found = ["def", "größe", "a", "", "b" * 70]
+    assert minhash_numpy.shingle_hash(tuple(word.encode() for word in found)) == next(by_formula(found, 5))
+    assert minhash_numpy.shingle_hash([b"a", b"b"]) != minhash_numpy.shingle_hash([b"b", b"a"])
+    assert minhash_numpy.shingle_hash([b"ab"]) != minhash_numpy.shingle_hash([b"a", b"b"])
 
 
-def test_files_without_tokens_are_never_near_duplicates():
-    after = drop_near_duplicates(files_of(*({"text": text} for text in ("", "()", "中文", "текст", "\n"))))
-    assert after["removed_by"].null_count() == 5
+random_texts = st.lists(st.text(alphabet="abAB_9 \n\r\t\0.\x1c\xa0é中\U0001f40dİ", max_size=60), max_size=4)
+random_settings = st.builds(
+    MinHash,
+    ngram=st.integers(1, 6),
+    num_hashes=st.just(32),
+    bands=st.just(4),
+    rows=st.just(8),
+    seed=st.sampled_from([1, 7, 123]),
+    unit=st.sampled_from(UNITS),
+    fold_case=st.booleans(),
+    shingle_hash=st.sampled_from(["fast", "sha1"]),
+)
 
 
-def test_one_changed_word_in_a_short_file_escapes_and_in_a_long_file_does_not():
-    short, long = words(7, 60), words(8, 6000)
-    pairs = [" ".join([*text[:at], f"new{at}", *text[at + 1 :]]) for text in (short, long) for at in (30, 31)]
-    after = drop_near_duplicates(files_of(*({"text": text} for text in pairs)))
-    assert after["removed_by"].is_not_null().sum() == 1
-    assert after["removed_by"].to_list()[:2] == [None, None]
+@settings(max_examples=150, deadline=None)
+@given(texts=random_texts, minhash=random_settings)
+def test_random_texts_equal_datasketch_compiled_or_not(texts, minhash):
+    made = sketch(texts, minhash, with_signatures=True, compiled=True)
+    assert made.signatures.shape == (len(texts), 32)
+    again = sketch(texts, minhash, with_signatures=True, compiled=False)
+    assert [array.tobytes() for array in vars(made).values()] == [array.tobytes() for array in vars(again).values()]
+    for text, count, signature in zip(texts, made.num_shingles, made.signatures, strict=True):
+        assert (signature == by_datasketch(text, minhash).hashvalues).all()
+        assert count == len(shingles(text, minhash.ngram, minhash.unit, minhash.fold_case))
 
 
-def near_corpus(seed=0, groups=14):
-    """Groups of one to four versions of a text, from all but equal to half different, with stars and dates."""
-    draws, rows = rng(seed, "near corpus"), []
-    for group in range(groups):
-        text = words(100 + group, int(draws.integers(1, 200)))
-        for _ in range(int(draws.integers(1, 5))):
-            version = list(text)
-            for at in draws.integers(len(text), size=int(draws.integers(0, 1 + len(text) // 25))):
-                version[at] += "x"
-            stars = None if draws.random() < 0.3 else int(draws.integers(3))
-            rows.append(
-                {"text": " ".join(version), "stars": stars, "committed_at": [None, OLD, NEW][draws.integers(3)]}
-            )
-    return files_of(*rows)
+# The set of shingles and the keys of bands
 
 
-def partition_by_datasketch(files, minhash):
-    """Groups found by datasketch used directly: insert everything, ask for each file, follow the answers."""
-    index = datasketch.MinHashLSH(num_perm=minhash.num_hashes, params=(minhash.bands, minhash.rows))
-    sketches = {}
-    for doc_id, text in files.select("doc_id", "text").iter_rows():
-        sketch = datasketch.MinHash(num_perm=minhash.num_hashes, seed=minhash.seed)
-        sketch.update_batch([shingle.encode() for shingle in shingles(text, minhash.ngram)])
-        sketches[doc_id] = sketch
-        index.insert(doc_id, sketch)
-    groups, seen = [], set()
-    for start in sketches:
-        if start not in seen:
-            group, todo = {start}, [start]
-            while todo:
-                todo.extend(new := set(index.query(sketches[todo.pop()])) - group)
-                group |= new
-            seen |= group
-            groups.append(sorted(group))
-    return sorted(groups)
+@settings(max_examples=150, deadline=None)
+@given(texts=st.lists(st.text(alphabet="abA \n.", max_size=9), min_size=2, max_size=6), minhash=random_settings)
+def test_sets_are_equal_exactly_when_the_shingles_are(texts, minhash):
+    sets = sketch(texts, minhash).sets
+    own = [shingles(text, minhash.ngram, minhash.unit, minhash.fold_case) for text in texts]
+    for one, other in itertools.combinations(range(len(texts)), 2):
+        assert (sets[one] == sets[other]).all() == (own[one] == own[other])
 
 
-@pytest.mark.parametrize("minhash", [SMALL, MinHash(num_hashes=128, bands=64, rows=2)], ids=["16x8", "64x2"])
-def test_partition_equals_datasketch_used_directly(minhash):
-    files = exact.drop_exact_duplicates(near_corpus()).filter(pl.col("removed_by").is_null())
-    after = drop_near_duplicates(files, minhash)
-    ours = after.with_columns(group=pl.coalesce("survivor", "doc_id")).group_by("group").agg("doc_id")["doc_id"]
-    groups = sorted(sorted(group) for group in ours)
-    assert groups == partition_by_datasketch(files, minhash)
-    assert 1 < len(groups) < files.height
+@BOTH
+def test_the_set_depends_on_no_order_no_layout_and_no_repetition(compiled):
+    minhash = MinHash(ngram=1, num_hashes=16, bands=2, rows=8)
+    same = ["a b c", "c;b\r\na", "a a b c c"]
+    made = sketch([*same, "a b", "", "()"], minhash, with_signatures=True, compiled=compiled)
+    assert len({tuple(pair) for pair in made.sets[:3].tolist()}) == 1
+    assert len({tuple(pair) for pair in made.sets[2:5].tolist()}) == 3
+    assert (made.sets[4] == made.sets[5]).all()
+    assert (made.band_keys[:3] == made.band_keys[0]).all()
+    assert (made.signatures[4:] == 2**32 - 1).all()
 
 
-@settings(max_examples=12, deadline=None)
-@given(seed=st.integers(0, 999), num_shards=st.integers(1, 4), order=st.randoms(use_true_random=False))
-def test_stage_contract_holds_for_any_order_and_any_sharding(seed, num_shards, order):
-    before = exact.drop_exact_duplicates(near_corpus(seed, groups=5))
-    after = assert_stage_contract(lambda files: drop_near_duplicates(files, SMALL), before)
-    gone = after.filter(pl.col("removed_by") == REASON)
-    left = after.filter(pl.col("removed_by").is_null())
-    assert set(gone["survivor"]) <= set(left["doc_id"])
-    assert gone["measured"].is_between(0, 1).all()
-
-    shuffled = before[order.sample(range(before.height), before.height)]
-    shards = [shuffled[at::num_shards] for at in range(num_shards)]
-    signatures = pl.concat([keys(shard, SMALL) for shard in shards])
-    who = pl.concat([shard.select("doc_id", "stars", "committed_at") for shard in shards])
-    decisions = decide(who, signatures, links(signatures, SMALL))
-    assert content_hash(pl.concat([mark(shard, decisions) for shard in shards])) == content_hash(after)
+@BOTH
+@HASHES
+def test_keys_of_signatures_equal_keys_of_texts_for_every_split(compiled, shingle_hash):
+    texts = ["", "a b", *(" ".join(words(seed, 30)) for seed in range(4))]
+    for bands in (2, 3, 6, 9, 14, 63, 126):
+        minhash = MinHash(num_hashes=126, bands=bands, rows=126 // bands, shingle_hash=shingle_hash)
+        made = sketch(texts, minhash, with_signatures=True, compiled=compiled)
+        assert made.band_keys.shape == (6, bands)
+        assert (made.band_keys == sketch(texts, minhash, compiled=not compiled).band_keys).all()
+        assert (made.band_keys == band_keys_of(made.signatures, minhash)).all()
+        assert (made.band_keys == minhash_numpy.fold_bands(made.signatures, bands)).all()
 
 
-@settings(max_examples=40, deadline=None)
-@given(file_frames())
-def test_fuzzy_deduplication_keeps_the_stage_contract(files):
-    assert_stage_contract(lambda frame: drop_near_duplicates(frame, SMALL), files)
+def test_keys_of_signatures_do_not_need_the_compiler(monkeypatch):
+    signed = sketch(["a b c d e f", "g"], SMALL, with_signatures=True).signatures
+    compiled = band_keys_of(signed, SMALL)
+    monkeypatch.setattr(minhash_module, "has_compiled_loops", lambda: False)
+    assert (band_keys_of(signed, SMALL) == compiled).all()
+    assert band_keys_of(signed[:0], SMALL).shape == (0, 16)
 
 
-def test_planted_near_duplicates_are_caught_as_often_as_the_formula_says():
-    planted = plant_defects().filter(pl.col("repo") == "planted/fuzzy.near_duplicate")
-    after = drop_near_duplicates(planted)
-    pairs = planted_pairs(after, PAPER)
-    spread = (pairs["expected"] * (1 - pairs["expected"])).sum() ** 0.5
-    assert abs(pairs["caught"].sum() - pairs["expected"].sum()) < 3 * spread
-    gone = after.filter(pl.col("removed_by") == REASON)
-    assert gone["survivor"].to_list() == gone["planted_source"].to_list()
-    assert (gone["measured"] - gone["planted_jaccard"]).abs().max() < 0.02
-    assert score(after, "fuzzy")["precision"] == 1.0
+def test_equal_values_in_different_bands_and_in_another_order_give_different_keys():
+    rising = np.arange(8, dtype=np.uint32)
+    matrix = np.stack([np.tile(rising, 16), np.tile(rising[::-1], 16), np.zeros(128, np.uint32)])
+    keys = band_keys_of(matrix, SMALL)
+    assert len(np.unique(keys)) == 3 * 16
+    assert (keys == minhash_numpy.fold_bands(matrix, 16)).all()
 
 
-def test_links_of_parts_join_into_the_components_of_the_whole():
-    files = near_corpus(3)
-    signatures = keys(files, SMALL)
-    # Any two parts that together show every pair of files once: a cluster's buckets are such parts.
-    thirds = [signatures[at::3] for at in range(3)]
-    parts = [links(pl.concat([thirds[one], thirds[two]]), SMALL) for one, two in ((0, 1), (1, 2), (0, 2))]
-    whole = decide(files, signatures, links(signatures, SMALL))
-    assert decide(files, signatures, pl.concat(parts)).equals(whole)
-
-
-def test_identical_token_sets_give_links_that_grow_with_the_files_not_with_their_pairs():
-    files = files_of(*({"text": "a b c d e f" + "\n" * at, "doc_id": f"{at:04d}"} for at in range(1500)))
-    signatures = keys(files, SMALL)
-    found = links(signatures, SMALL)
-    assert found.height == 1499
-    assert found["group"].unique().to_list() == ["0000"]
-
-
-def test_a_chain_joins_files_whose_measured_similarity_is_low():
-    text = words(9, 400)
-    steps = [text]
-    for at in range(1, 12):
-        steps.append([*steps[-1][:-1][1:], f"step{at}", f"more{at}"])
-    after = drop_near_duplicates(
-        files_of(*({"text": " ".join(step), "doc_id": f"{at:02d}"} for at, step in enumerate(steps))),
-        MinHash(num_hashes=2048, bands=256, rows=8),
-    )
-    gone = after.filter(pl.col("removed_by") == REASON)
-    assert gone["survivor"].unique().to_list() == ["00"]
-    assert gone["measured"].is_sorted(descending=True)
-    assert gone["measured"][-1] < 0.96 < gone["measured"][0]
-
-
-# Signatures made before
-
-
-def test_the_same_signatures_serve_another_split():
-    files = near_corpus(4)
-    signatures = keys(files, SMALL)
-    other = MinHash(num_hashes=128, bands=64, rows=2)
-    assert drop_near_duplicates(files, other, signatures).equals(drop_near_duplicates(files, other))
-
-
-def test_signatures_of_another_length_or_of_other_files_are_refused():
-    files = near_corpus(5, groups=2)
-    with pytest.raises(SchemaError, match="have 128 values, the setting says num_hashes=2,048"):
-        drop_near_duplicates(files, PAPER, keys(files, SMALL))
-    with pytest.raises(SchemaError, match=r"lack 1 of \d+ files, the first is '0.py'"):
-        drop_near_duplicates(files, SMALL, keys(files[1:], SMALL))
-
-
-def test_signatures_of_files_that_are_gone_meanwhile_change_nothing():
-    rows = [{"text": "a b c d e f", "stars": 9}, {"text": "a b c d e\nf"}]
-    files = files_of(rows[0] | {"removed_by": "exact.duplicate"}, rows[1])
-    assert drop_near_duplicates(files, SMALL, keys(files_of(*rows), SMALL)).equals(files)
-
-
-def test_an_empty_frame_stays_empty():
-    nothing = files_of({"text": "a"}).clear()
-    assert drop_near_duplicates(nothing).equals(nothing)
+def test_one_changed_value_changes_the_key_of_its_band_only():
+    matrix = np.stack([rng(1, "signature").integers(2**32, size=128, dtype=np.uint32)] * 129)
+    matrix[np.arange(128), np.arange(128)] ^= 1  # Row i differs from the last in value i.
+    changed = band_keys_of(matrix, SMALL)[:128] != band_keys_of(matrix, SMALL)[128]
+    assert (changed == (np.arange(128)[:, None] // 8 == np.arange(16))).all()

@@ -1,0 +1,223 @@
+"""`opencoder clean` from the outside: what is asked is checked, what is done is kept, what came out is told."""
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from opencoder_lib import __version__
+from opencoder_lib.clean.engine import Engine
+from opencoder_lib.clean.optout import OptOut, read_opt_out
+from opencoder_lib.clean.parts import WORK
+from opencoder_lib.clean.plan import Plan, chosen_stages, unit_bytes
+from opencoder_lib.clean.report import empty_parts, tell_done, tell_plan, write_clusters, write_report
+from opencoder_lib.clean.run import Run, carry_out, console
+from opencoder_lib.compiled import is_first_run
+from opencoder_lib.corpora.inputs import Inputs, open_inputs
+from opencoder_lib.corpora.reading import MAX_BYTES, printable_path
+from opencoder_lib.corpora.tables import Columns, ParquetTable
+from opencoder_lib.corpora.units import extra_columns
+from opencoder_lib.errors import CookbookError, InputError
+from opencoder_lib.machine import num_processors
+from opencoder_lib.quality import load_rules
+from opencoder_lib.refine.minhash import MinHash
+from opencoder_lib.shards import explained_if_full
+from opencoder_lib.store import read_json, versions, write_json
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks; two runs on one DIR are then not told apart
+    fcntl = None
+
+
+class OutputFolderError(CookbookError):
+    """DIR cannot take this run's output."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the user asks for. stages: null for all; jobs: tasks at once, one per processor by default."""
+
+    inputs: tuple[str, ...]
+    out: Path
+    columns: Columns = field(default_factory=Columns)
+    stages: str | None = None
+    minhash: MinHash = field(default_factory=MinHash)
+    rulebook: str = "released"
+    opt_out: Path | None = None
+    against: tuple[Path, ...] = ()
+    engine: str = "native"
+    ray_address: str | None = None
+    jobs: int | None = None
+
+
+def clean(order: Order, dry_run: bool = False) -> dict[str, Any] | None:
+    """Write DIR/kept, DIR/removed, DIR/clusters.parquet and DIR/report.json; return the report, null for a dry run.
+
+    A run that was cut off goes on where it was; one that is complete is left as it is. Raises OutputFolderError when
+    DIR holds anything else.
+    """
+    _check_folder(order.out)
+    inputs = open_inputs(order.inputs, order.columns, outputs=(order.out,))
+    plan = _plan(order, inputs)
+    jobs = order.jobs or num_processors()
+    if dry_run:
+        tell_plan(plan, inputs, jobs, order.engine)
+        return None
+    about = _about(order, plan, inputs)
+    if (report := _complete(order.out, about)) is not None:
+        # A run may have ended while it tidied up.
+        shutil.rmtree(order.out / WORK, ignore_errors=True)
+        console.print(f"{order.out} is complete: nothing to do.", markup=False)
+        return report
+    plan = replace(plan, order=hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16])
+    with _alone_in(order.out, plan, about):
+        # Another run may have finished while this one waited for the lock.
+        report = _complete(order.out, about)
+        if report is None:
+            _work(order, plan, inputs, jobs, about)
+            report = _publish(plan.place.path("done"), order.out)
+        shutil.rmtree(order.out / WORK)
+    tell_done(report, order.out)
+    return report
+
+
+def _work(order: Order, plan: Plan, inputs: Inputs, jobs: int, about: dict[str, Any]) -> None:
+    if plan.place.path("done", "report.json").exists():
+        return  # an earlier run ended while its output was being put in place
+    began = time.monotonic()
+    if is_first_run():
+        console.print("The first run of this version compiles its loops: up to a minute, once.")
+    run = Run(plan, Engine(order.engine, jobs, order.ray_address))
+    try:
+        notes = carry_out(run, list(inputs.units(plan.unit_bytes)))
+    except KeyboardInterrupt:
+        console.print("Stopped. What is done is kept: the same command goes on from there.")
+        raise
+    write_clusters(plan)
+    empty_parts(plan)
+    with explained_if_full(order.out / "report.json"):
+        write_report(plan, inputs, notes, run, about, time.monotonic() - began)
+
+
+def _publish(done: Path, out: Path) -> dict[str, Any]:
+    """Move the output into DIR, the report last: where it is, all is. Returns the report."""
+    for name in ("kept", "removed", "clusters.parquet", "report.json"):
+        if (done / name).exists():
+            os.replace(done / name, out / name)
+    return read_json(out / "report.json")
+
+
+def _plan(order: Order, inputs: Inputs) -> Plan:
+    for folder in order.against:
+        if not (folder / "report.json").is_file() or not (folder / "kept").is_dir():
+            raise InputError(f"--against {str(folder)!r} is not the output of a complete run of opencoder clean.")
+    return Plan(
+        out=str(order.out.absolute()),
+        stages=chosen_stages(order.stages),
+        minhash=order.minhash,
+        rules=load_rules(order.rulebook),
+        max_bytes=MAX_BYTES,
+        unit_bytes=unit_bytes(inputs.total_bytes),
+        opt_out=read_opt_out(order.opt_out) if order.opt_out else OptOut(),
+        against=tuple(str(folder.absolute()) for folder in order.against),
+        extra=extra_columns([table for table in inputs.tables if isinstance(table, ParquetTable)]),
+    )
+
+
+def _about(order: Order, plan: Plan, inputs: Inputs) -> dict[str, Any]:
+    """All that the output depends on, as JSON gives it back."""
+    about = {
+        "settings": plan.settings(),
+        "columns": asdict(order.columns),
+        "inputs": inputs.names,
+        "inputs_fingerprint": inputs.fingerprint(),
+        "rulebook_sha256": hashlib.sha256(repr(plan.rules.rules).encode()).hexdigest(),
+        "opt_out_sha256": hashlib.sha256(repr(plan.opt_out.entries).encode()).hexdigest(),
+        "against_sha256": [
+            hashlib.sha256((folder / "report.json").read_bytes()).hexdigest() for folder in order.against
+        ],
+        "versions": versions() | {"opencoder": __version__},
+        "library_sha256": library_hash(),
+    }
+    return json.loads(json.dumps(about))
+
+
+def library_hash() -> str:
+    """SHA-256 over all that takes part: parts made by other code are not taken."""
+    folder, digest = Path(__file__).parent.parent, hashlib.sha256()
+    names = ("clean", "corpora", "quality", "refine", "syntax")
+    below = [path for name in names for path in (folder / name).rglob("*")]
+    for path in sorted(path for path in (*folder.iterdir(), *below) if path.suffix in (".py", ".toml")):
+        digest.update(f"{path.relative_to(folder).as_posix()}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _check_folder(out: Path) -> None:
+    if "://" in str(out):
+        raise OutputFolderError(f"{str(out)!r} is an address. Name a folder; on a cluster, one that all nodes see.")
+    if printable_path(str(out)) != str(out):
+        raise OutputFolderError(f"The name of the output, {printable_path(str(out))!r}, is not UTF-8. Choose another.")
+    if out.exists() and not out.is_dir():
+        raise OutputFolderError(f"{str(out)!r} is a file. Name a folder for the output.")
+    if out.is_dir() and any(out.iterdir()) and not (out / WORK).is_dir() and not (out / "report.json").is_file():
+        raise OutputFolderError(f"{str(out)!r} holds other files. Name an empty folder, or a new one.")
+
+
+def _complete(out: Path, about: dict[str, Any]) -> dict[str, Any] | None:
+    """The report of a finished run of the same order, null if none is there. Refuses to write over another one."""
+    if not (out / "report.json").is_file():
+        return None
+    report = read_json(out / "report.json")
+    if differs := sorted(name for name in about if report.get("about", {}).get(name) != about[name]):
+        raise OutputFolderError(
+            f"{str(out)!r} holds the output of another run, which differs in {' and '.join(differs)}. Name another "
+            "folder, or remove this one."
+        )
+    return report
+
+
+@contextmanager
+def _alone_in(out: Path, plan: Plan, about: dict[str, Any]) -> Iterator[None]:
+    """Keep DIR/.work for one process; throw away what runs of other orders left there."""
+    try:
+        (out / WORK).mkdir(parents=True, exist_ok=True)
+        lock = (out / WORK / "lock").open("a+b")
+    except OSError as error:
+        raise OutputFolderError(f"{str(out)!r} cannot be written ({error.strerror}). Name another folder.") from None
+    with lock:
+        if fcntl:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise OutputFolderError(f"Another run is writing {str(out)!r} at this moment. Wait for it.") from None
+        _keep_what_fits(out / WORK, plan, about)
+        yield
+
+
+def _keep_what_fits(work: Path, plan: Plan, about: dict[str, Any]) -> None:
+    noted = work / "run.json"
+    before = read_json(noted) if noted.is_file() else None
+    if before == about:
+        console.print("Going on with what an earlier run has done.")
+    elif before is not None:
+        differs = " and ".join(sorted(name for name in {*about, *before} if about.get(name) != before.get(name)))
+        console.print(f"An unfinished run differed in {differs}: starting afresh.", markup=False)
+    for path in work.iterdir():
+        if path.is_dir() and path.name != plan.order:
+            shutil.rmtree(path)
+    if before == about or (work.parent / "report.json").is_file():
+        return
+    # Of an output that was being put in place when its run ended, and that nobody asks for any more.
+    for name in ("kept", "removed"):
+        shutil.rmtree(work.parent / name, ignore_errors=True)
+    with explained_if_full(noted):
+        write_json(noted, about)

@@ -1,0 +1,244 @@
+"""What one task of `clean` does: read a unit of the input, or take one step with one shard.
+
+Each step reads what it needs, writes its part whole, marks itself done and returns notes. It may be at work twice, on
+any node, at any time: the same task gives the same part. The stages themselves are those of `refine` and `quality`.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+import polars as pl
+
+from opencoder_lib.clean.optout import drop_opted_out
+from opencoder_lib.clean.parts import part, row_groups
+from opencoder_lib.clean.plan import EARLIER, GROUP_BYTES, Plan, Shard
+from opencoder_lib.corpora.tables import Problems
+from opencoder_lib.corpora.units import Unit
+from opencoder_lib.files import JUDGEMENT, SCHEMA, doc_id, remaining
+from opencoder_lib.languages import with_languages
+from opencoder_lib.quality import apply_rules, compute_signals
+from opencoder_lib.refine import exact, fuzzy
+from opencoder_lib.refine.preprocess import keep_source_files
+from opencoder_lib.refine.similarity import SETS, shingle_sets
+
+Notes = dict[str, Any]
+NOT_JUDGED = {name: pl.lit(None, dtype=SCHEMA[name]) for name in JUDGEMENT}
+DECISION = {
+    **{"doc_id": pl.String, "removed_by": pl.String, "survivor": pl.String, "measured": pl.Float64},
+    **{"cluster": pl.String, "unit": pl.Int64},
+}
+NO_DECISIONS = pl.DataFrame(schema=DECISION)
+# Columns of our own in DIR/.work/text: the id that a row brought, the one it has by where it was found, the first of
+# these that there is, its unit and its number there, and the hash of its text.
+# No column of a user's has such a name.
+OWN = "opencoder:"
+# Before an id of an earlier run, with that run's number.
+EARLIER_ID = rf"^{OWN}earlier:(\d+):"
+GIVEN, FOUND_AT, ID = f"{OWN}given", f"{OWN}found_at", f"{OWN}id"
+UNIT, ROW, DIGEST = f"{OWN}unit", f"{OWN}row", f"{OWN}digest"
+
+
+def tell(shard: Shard) -> str:
+    """A shard as a task."""
+    return json.dumps(asdict(shard))
+
+
+def _step(name: str, work: Callable[[Shard, Plan], Notes], plan: Plan, task: str) -> Notes:
+    shard = Shard(**json.loads(task))
+    # On a cluster that lost a node, some of its tasks are given out once more though they are done.
+    found = plan.place.notes_of(name, shard.name)
+    return found if found is not None else plan.place.mark(name, shard.name, work(shard, plan))
+
+
+def read_unit(plan: Plan, task: str) -> Notes:
+    """The unit's rows lie in DIR/.work/text, judged by preprocessing, those still in with the hash of their text."""
+    unit, problems, row = Unit.from_json(task), Problems(), 0
+    if (found := plan.place.notes_of("read", f"{unit.number:06d}")) is not None:
+        return found
+    path = plan.place.path("text", f"{unit.number:06d}.parquet")
+    opted_out: Counter = Counter()
+    with part(path, compression="lz4") as writer:
+        for raw in unit.frames(GROUP_BYTES, problems):
+            files = _as_files(raw, plan, unit.number, row)
+            row += files.height
+            # Whatever the stages: it is not for the user of a corpus to overlook what its owners wish.
+            files, counts = drop_opted_out(files, plan.opt_out)
+            opted_out.update(counts)
+            judges = "preprocess" in plan.stages
+            files = keep_source_files(files, plan.max_bytes) if judges else with_languages(files)
+            digests = exact.keys(files, ()).rename({"group": DIGEST})
+            writer.add(files.join(digests, on="doc_id", how="left", maintain_order="left").drop("doc_id"))
+    notes = {
+        "rows": row,
+        "n_bytes": sum(writer.group_bytes),
+        "n_stored": unit.n_stored,
+        "group_bytes": writer.group_bytes,
+        "problems": problems.found,
+        "opted_out": dict(opted_out),
+    }
+    return plan.place.mark("read", f"{unit.number:06d}", notes)
+
+
+def _as_files(raw: pl.DataFrame, plan: Plan, unit: int, first_row: int) -> pl.DataFrame:
+    """Rows of an input as a file frame whose ids are only their numbers: which ids repeat is known at the end."""
+    found = [doc_id(*place) for place in raw.select(pl.col("origin").fill_null("folder"), "repo", "path").iter_rows()]
+    rows = pl.int_range(first_row, first_row + raw.height, dtype=pl.Int64, eager=True)
+    columns = []
+    for name, dtype in {**SCHEMA, **plan.extra}.items():
+        here = pl.col(name) if name in raw.columns else pl.lit(None)
+        columns.append(here.cast(dtype).alias(name))
+    return raw.select(columns).with_columns(
+        pl.col("origin").fill_null("folder"),
+        pl.col("doc_id").alias(GIVEN),
+        pl.Series(FOUND_AT, found, dtype=pl.String),
+        pl.coalesce("doc_id", pl.Series(found, dtype=pl.String)).alias(ID),
+        pl.lit(unit, dtype=pl.Int64).alias(UNIT),
+        rows.alias(ROW),
+        doc_id=pl.format("{}:{}", pl.lit(unit), rows),
+    )
+
+
+def load(shard: Shard, plan: Plan, columns: list[str] | None = None) -> Iterator[pl.DataFrame]:
+    """The shard's rows as file frames with their ids, one row group at a time. columns: besides the id, all by default.
+
+    Ids of an earlier run begin with its number, so that they cannot be those of a file of this one.
+    """
+    if shard.source >= 0:
+        places = ["doc_id", "repo", "path", *columns] if columns else None
+        for files in row_groups(shard.path, shard.groups, places):
+            # What an owner has taken back since stands for nobody.
+            files = remaining(drop_opted_out(files.with_columns(**NOT_JUDGED), plan.opt_out)[0])
+            own_id = pl.lit(f"{OWN}earlier:{shard.source}:") + pl.col("doc_id")
+            yield files.with_columns(own_id.alias("doc_id"), pl.lit(1).alias(EARLIER))
+        return
+    renamed = plan.place.path("ids", f"{shard.unit:06d}.parquet")
+    new = pl.read_parquet(renamed, glob=False) if renamed.exists() else None
+    for files in row_groups(shard.path, shard.groups, columns and [ID, ROW, *columns]):
+        if new is not None:
+            files = files.update(new, on=ROW)
+        yield files.with_columns(pl.col(ID).alias("doc_id"), pl.lit(0).alias(EARLIER))
+
+
+def decisions_about(shard: Shard, plan: Plan, *stages: str) -> pl.DataFrame:
+    """What the set-wide stages named decided about files of this shard's unit. What an earlier run kept, stays."""
+    found = [NO_DECISIONS]
+    for stage in stages if shard.source < 0 else ():
+        for path in plan.place.parts(f"{stage}-decisions"):
+            found.append(pl.scan_parquet(path, glob=False).filter(pl.col("unit") == shard.unit).collect())
+    return pl.concat(found, how="diagonal")
+
+
+def write_digests(shard: Shard, plan: Plan) -> Notes:
+    """The hashes of the texts that are still in lie in DIR/.work/digests, with what decides who stays."""
+    decide_by = ["removed_by", "stars", "committed_at"]
+    with part(plan.place.path("digests", f"{shard.name}.parquet")) as writer:
+        for files in load(shard, plan, ["text" if shard.source >= 0 else DIGEST, *decide_by]):
+            if shard.source >= 0:
+                rows = exact.keys(files, plan.keep)
+            else:
+                rows = remaining(files).select("doc_id", pl.col(DIGEST).alias("group"), *plan.keep)
+            first_byte = pl.Series("range", [digest[0] for digest in rows["group"]], dtype=pl.Int64)
+            writer.add(rows.with_columns(first_byte, unit=pl.lit(shard.unit, dtype=pl.Int64)))
+    return {"rows": writer.rows}
+
+
+def write_keys(shard: Shard, plan: Plan) -> Notes:
+    """What the shard's files are compared by lies in DIR/.work: keys, one row a file, and bands, one row a band."""
+    columns = ["text", "removed_by", "survivor", "measured", "stars", "committed_at"]
+    decided = decisions_about(shard, plan, "exact")
+    keys_path, bands_path = (plan.place.path(name, f"{shard.name}.parquet") for name in ("keys", "bands"))
+    with part(keys_path) as keys, part(bands_path) as bands:
+        for files in load(shard, plan, columns):
+            files = exact.mark(files, decided)
+            known = fuzzy.keys(files, plan.minhash, plan.keep, num_threads=1)
+            # Of equal sets within the shard only one goes on; those across shards meet later.
+            bands.add(fuzzy.band_rows(known, fuzzy.same_sets(known)))
+            keys.add(known.drop("band_keys").with_columns(unit=pl.lit(shard.unit, dtype=pl.Int64)))
+    return {"rows": keys.rows, "bands": bands.rows}
+
+
+def write_sets(shard: Shard, plan: Plan) -> Notes:
+    """The sets of shingles of the shard's candidates lie in DIR/.work/sets."""
+    wanted = pl.read_parquet(plan.place.path("wanted.parquet"), glob=False)
+    found = [pl.DataFrame(schema={**SETS, "batch": pl.Int64})]
+    for files in load(shard, plan, ["text"]):
+        here = files.join(wanted, on="doc_id", how="inner", maintain_order="left")
+        sets = shingle_sets(here, plan.minhash)
+        found.append(sets.join(here.select("doc_id", "batch"), on="doc_id", how="left", maintain_order="left"))
+    sets = pl.concat(found)
+    with part(plan.place.path("sets", f"{shard.name}.parquet")) as writer:
+        # A row group a batch: who decides about one reads no other.
+        for _, rows in sorted(sets.partition_by("batch", as_dict=True).items()):
+            writer.add(rows)
+    return {"rows": sets.height}
+
+
+def decide_batch(plan: Plan, task: str) -> Notes:
+    """What fuzzy deduplication decides about one batch of components lies in DIR/.work/decide."""
+    here = pl.col("batch") == int(task)
+    paths = {name: plan.place.path(f"{name}.parquet") for name in ("members", "shared", "same")}
+    parts = {name: pl.scan_parquet(path, glob=False).filter(here) for name, path in paths.items()}
+    members, shared, same = (frame.drop("batch").collect() for frame in parts.values())
+    stored = plan.place.parts("sets")
+    sets = pl.scan_parquet(stored, glob=False).filter(here).collect() if stored else pl.DataFrame(schema=SETS)
+    gone = fuzzy.decide(members, shared, same, sets, plan.minhash, plan.keep)
+    units = members.filter(pl.col(EARLIER) == 0).select("doc_id", "unit")
+    with part(plan.place.path("decide", f"{task}.parquet")) as writer:
+        writer.add(gone.join(units, on="doc_id", how="inner", maintain_order="left"))
+    return plan.place.mark("decide", task, {"rows": writer.rows})
+
+
+def write_out(shard: Shard, plan: Plan) -> Notes:
+    """The shard's files lie among those kept and removed, judged by all stages."""
+    tally: Counter = Counter()
+    name, decided = f"{shard.name}.parquet", decisions_about(shard, plan, "exact", "fuzzy")
+    with (
+        part(plan.place.path("done", "kept", name)) as kept,
+        part(plan.place.path("done", "removed", name)) as removed,
+    ):
+        for files in load(shard, plan):
+            files = with_named_survivors(exact.mark(files, decided), plan)
+            if "filter" in plan.stages:
+                signals = compute_signals(files, names={rule.signal for rule in plan.rules})
+                files = apply_rules(files, signals, plan.rules)
+            files = files.select(plan.columns)
+            stays = pl.col("removed_by").is_null()
+            kept.add(files.filter(stays))
+            removed.add(files.filter(~stays))
+            tally.update(_tally(files))
+    return {"kept": kept.rows, "removed": removed.rows, "tally": [[*key, n] for key, n in sorted(tally.items())]}
+
+
+def with_named_survivors(files: pl.DataFrame, plan: Plan) -> pl.DataFrame:
+    """Survivors by the ids that their own run gave them, and in `survivor_in` which run that is."""
+    if not plan.against:
+        return files
+    earlier = pl.col("survivor").str.extract(EARLIER_ID).cast(pl.Int64)
+    names = dict(enumerate(plan.against))
+    return files.with_columns(
+        survivor_in=earlier.replace_strict(names, default=None, return_dtype=pl.String),
+        survivor=pl.col("survivor").str.replace(EARLIER_ID, ""),
+    )
+
+
+def _tally(files: pl.DataFrame) -> Counter:
+    """Files and bytes by reason (empty for those kept) and language."""
+    counts = files.group_by(pl.col("removed_by").fill_null(""), pl.col("language").fill_null("")).agg(
+        n=pl.len().cast(pl.Int64), n_bytes=pl.col("n_bytes").sum().cast(pl.Int64)
+    )
+    found: Counter = Counter()
+    for reason, language, n, n_bytes in counts.iter_rows():
+        found[reason, language, "files"] += n
+        found[reason, language, "bytes"] += n_bytes
+    return found
+
+
+# Each pass over shards by name, as the engine calls it.
+def on_shards(name: str, plan: Plan) -> Callable[[str], Notes]:
+    """The step called `name` as a function of a task."""
+    steps = {"digests": write_digests, "keys": write_keys, "sets": write_sets, "write": write_out}
+    return partial(_step, name, steps[name], plan)
