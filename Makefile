@@ -16,7 +16,7 @@ help:
 	@echo 'make test              run all tests; installs into .venv first'
 	@echo 'make serve             read the book in a browser, on this machine'
 	@echo 'make run ONLY=03       run one chapter and what it needs'
-	@echo 'make bench             how fast the filter is, beside Pygments; FOLDERS="..." chooses what it reads'
+	@echo 'make bench             how fast filter and deduplication are, beside their peers; FOLDERS="..." to read'
 	@echo 'make setup             only install'
 	@echo 'make strip             remove outputs from the notebooks before a commit'
 	@echo 'make wipe              remove what was built'
@@ -48,6 +48,7 @@ serve: .venv/.ok
 
 bench: .venv/.ok
 	$(BIN)/python benchmarks/quality.py $(FOLDERS)
+	$(BIN)/python benchmarks/dedup.py $(FOLDERS)
 
 strip: .venv/.ok
 	$(BIN)/opencoder strip

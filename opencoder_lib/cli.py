@@ -240,9 +240,9 @@ def clean(
         str | None,
         typer.Option("--stages", metavar="NAMES", help="Of **preprocess,exact,fuzzy,filter**; all by default."),
     ] = None,
-    bands: Annotated[int, typer.Option(help="LSH bands.")] = 16,
-    rows: Annotated[int, typer.Option(help="Hash values in a band; bands x rows hashes are made.")] = 128,
-    ngram: Annotated[int, typer.Option(help="Tokens in a shingle.")] = 5,
+    bands: Annotated[int, typer.Option(min=2, help="LSH bands.")] = 16,
+    rows: Annotated[int, typer.Option(min=1, help="Hash values in a band; bands x rows hashes are made.")] = 128,
+    ngram: Annotated[int, typer.Option(min=1, help="Tokens in a shingle.")] = 5,
     verify: Annotated[
         float | None,
         typer.Option(help="Let candidates go whose exact Jaccard similarity is lower; no check by default."),

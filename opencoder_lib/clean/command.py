@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -162,7 +163,8 @@ def library_hash() -> str:
 
 
 def _check_folder(out: Path) -> None:
-    if "://" in str(out):
+    # As a path, two slashes have become one. A single letter is a drive.
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(out)):
         raise OutputFolderError(f"{str(out)!r} is an address. Name a folder; on a cluster, one that all nodes see.")
     if printable_path(str(out)) != str(out):
         raise OutputFolderError(f"The name of the output, {printable_path(str(out))!r}, is not UTF-8. Choose another.")
