@@ -7,7 +7,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from opencoder_lib import __version__
 from opencoder_lib.clean.engine import Engine
 from opencoder_lib.clean.optout import OptOut, read_opt_out
-from opencoder_lib.clean.parts import WORK
+from opencoder_lib.clean.parts import WORK, num_rows
 from opencoder_lib.clean.plan import Plan, chosen_stages, unit_bytes
 from opencoder_lib.clean.report import empty_parts, tell_done, tell_plan, write_clusters, write_report
 from opencoder_lib.clean.run import Run, carry_out, console
@@ -24,7 +24,7 @@ from opencoder_lib.corpora.inputs import Inputs, open_inputs
 from opencoder_lib.corpora.reading import MAX_BYTES, printable_path
 from opencoder_lib.corpora.tables import Columns, ParquetTable
 from opencoder_lib.corpora.units import extra_columns
-from opencoder_lib.errors import CookbookError, InputError
+from opencoder_lib.errors import CookbookError, CorruptArtifact, InputError
 from opencoder_lib.machine import num_processors
 from opencoder_lib.quality import load_rules
 from opencoder_lib.refine.minhash import MinHash
@@ -119,8 +119,7 @@ def _publish(done: Path, out: Path) -> dict[str, Any]:
 
 def _plan(order: Order, inputs: Inputs) -> Plan:
     for folder in order.against:
-        if not (folder / "report.json").is_file() or not (folder / "kept").is_dir():
-            raise InputError(f"--against {str(folder)!r} is not the output of a complete run of opencoder clean.")
+        _check_earlier(folder)
     return Plan(
         out=str(order.out.absolute()),
         stages=chosen_stages(order.stages),
@@ -132,6 +131,20 @@ def _plan(order: Order, inputs: Inputs) -> Plan:
         against=tuple(str(folder.absolute()) for folder in order.against),
         extra=extra_columns([table for table in inputs.tables if isinstance(table, ParquetTable)]),
     )
+
+
+def _check_earlier(folder: Path) -> None:
+    """Raise InputError unless all files that an earlier run kept are there."""
+    if not (folder / "report.json").is_file() or not (folder / "kept").is_dir():
+        raise InputError(f"--against {str(folder)!r} is not the output of a complete run of opencoder clean.")
+    try:
+        kept = read_json(folder / "report.json")["funnel"][-1]["files_after"]
+    except (CorruptArtifact, LookupError, TypeError):
+        raise InputError(f"--against {str(folder)!r}: its report.json is not one of opencoder clean.") from None
+    if (there := num_rows(folder / "kept")) != kept:
+        raise InputError(
+            f"--against {str(folder)!r} was damaged: it kept {kept:,} files, and there are {there:,}. Make it again."
+        )
 
 
 def _about(order: Order, plan: Plan, inputs: Inputs) -> dict[str, Any]:
@@ -178,8 +191,12 @@ def _complete(out: Path, about: dict[str, Any]) -> dict[str, Any] | None:
     """The report of a finished run of the same order, null if none is there. Refuses to write over another one."""
     if not (out / "report.json").is_file():
         return None
-    report = read_json(out / "report.json")
-    if differs := sorted(name for name in about if report.get("about", {}).get(name) != about[name]):
+    try:
+        report = read_json(out / "report.json")
+        known = dict(report["about"])
+    except (CorruptArtifact, LookupError, TypeError, ValueError):
+        raise OutputFolderError(f"{str(out)!r} holds a report.json that is not ours. Name another folder.") from None
+    if differs := sorted(name for name in about if known.get(name) != about[name]):
         raise OutputFolderError(
             f"{str(out)!r} holds the output of another run, which differs in {' and '.join(differs)}. Name another "
             "folder, or remove this one."
@@ -206,8 +223,9 @@ def _alone_in(out: Path, plan: Plan, about: dict[str, Any]) -> Iterator[None]:
 
 
 def _keep_what_fits(work: Path, plan: Plan, about: dict[str, Any]) -> None:
-    noted = work / "run.json"
-    before = read_json(noted) if noted.is_file() else None
+    noted, before = work / "run.json", None
+    with suppress(FileNotFoundError, CorruptArtifact):
+        before = read_json(noted)
     if before == about:
         console.print("Going on with what an earlier run has done.")
     elif before is not None:

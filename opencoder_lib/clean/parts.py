@@ -5,6 +5,7 @@ DIR/.work/ORDER     while the run lasts: text/ (the input as read, judged by pre
 DIR                 kept/, removed/, clusters.parquet and, last of all, report.json
 """
 
+import errno
 import json
 import os
 import uuid
@@ -18,6 +19,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from opencoder_lib.corpora.tables import first_line
+from opencoder_lib.errors import InputError
 from opencoder_lib.files import SCHEMA
 from opencoder_lib.shards import explained_if_full
 from opencoder_lib.store import write_atomically
@@ -130,8 +133,11 @@ def as_arrow(frame: pl.DataFrame) -> pa.Table:
 def row_groups(
     path: str | Path, groups: range | None = None, columns: list[str] | None = None
 ) -> Iterator[pl.DataFrame]:
-    """The row groups of a Parquet file, one frame each, with the dtypes of the file frame."""
-    with pq.ParquetFile(path) as stored:
+    """The row groups of a Parquet file, one frame each, with the dtypes of the file frame.
+
+    Raises InputError where the file is damaged.
+    """
+    with explained_if_damaged(path), pq.ParquetFile(path) as stored:
         for number in groups if groups is not None else range(stored.num_row_groups):
             found = pl.DataFrame(pl.from_arrow(stored.read_row_group(number, columns=columns)))
             wanted = [pl.col(name).cast(SCHEMA[name]) for name in found.columns if name in SCHEMA]
@@ -139,8 +145,29 @@ def row_groups(
 
 
 def num_row_groups(path: str | Path) -> int:
-    """How many row groups a Parquet file has."""
-    return pq.read_metadata(path).num_row_groups
+    """How many row groups a Parquet file has. Raises InputError where it is damaged."""
+    with explained_if_damaged(path):
+        return pq.read_metadata(path).num_row_groups
+
+
+def num_rows(folder: Path) -> int:
+    """How many rows the Parquet files of a folder have. Raises InputError where one is damaged."""
+    found = 0
+    for path in folder.glob("*.parquet"):
+        with explained_if_damaged(path):
+            found += pq.read_metadata(path).num_rows
+    return found
+
+
+@contextmanager
+def explained_if_damaged(path: str | Path) -> Iterator[None]:
+    """What a reader of Parquet says of a damaged file becomes an InputError that names the file."""
+    try:
+        yield
+    except (OSError, pa.ArrowException, pl.exceptions.PolarsError) as error:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise InputError(f"{str(path)!r} cannot be read ({first_line(error)}): it was damaged.") from None
 
 
 def write_frame(path: Path, frame: pl.DataFrame) -> None:

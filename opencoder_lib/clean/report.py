@@ -19,10 +19,9 @@ from opencoder_lib.progress import in_words
 from opencoder_lib.store import write_json
 
 console = Console(soft_wrap=True, highlight=False)
-# Measured, see benchmarks/README.md: what a process holds beside the text it works on, and how often it holds that.
-BASE_BYTES, COPIES = 350 * MB, 12
-# What the driver holds for each file that resembles another one: its ids, its keys, its links.
-BYTES_A_DUPLICATE = 600
+# Measured in chapter 22 and benchmarks/README.md: what the program holds before it works, how often a task holds the
+# text it works on, and what a file costs one machine while rows are grouped, where few are exact copies.
+BASE_BYTES, COPIES, BYTES_A_FILE = 450 * MB, 16, 2_500
 CLUSTERS = {
     **dict.fromkeys(("cluster", "doc_id", "survivor", "removed_by"), pl.String),
     "measured": pl.Float64,
@@ -43,10 +42,11 @@ def tell_plan(plan: Plan, inputs: Inputs, jobs: int, engine: str) -> None:
     for stage in plan.stages:
         say(f"Stage    {_describe(stage, plan)}")
     say(f"Engine   {engine}, {jobs} tasks at once" if engine == "native" else f"Engine   {engine}, a task a processor")
-    per_task = BASE_BYTES + COPIES * GROUP_BYTES
+    known = inputs.num_listed + sum(getattr(table, "n_rows", 0) for table in inputs.tables)
+    memory = BASE_BYTES + jobs * COPIES * GROUP_BYTES + known * BYTES_A_FILE
     say(
-        f"Memory   about {per_task / MB:,.0f} MB a process, more where one file is large; the driver holds about "
-        f"{BYTES_A_DUPLICATE} bytes for each file that resembles another one"
+        f"Memory   about {memory / MB:,.0f} MB for {known:,} files and {jobs} tasks, more where one file is large; "
+        "on a cluster what a file costs is shared among the nodes"
     )
     keys = 24 + 20 * plan.minhash.bands if "fuzzy" in plan.stages else 0
     say(f"Shuffle  about {48 + keys:,} bytes a file: ids, hashes and band keys; no text")

@@ -36,6 +36,8 @@ BATCH_SHINGLES = 32 * MB
 WORTH_PROCESSES = 100 * MB
 # Rows of equal texts that the driver holds at once, about 600 bytes each while it decides.
 ROWS_AT_ONCE = 2_000_000
+# By the first byte of the digest.
+RANGES = 256
 DIGESTS = {"doc_id": pl.String, "group": pl.Binary, "unit": pl.Int64}
 KEYS = {"doc_id": pl.String, "unit": pl.Int64, "num_shingles": pl.Int64, "shingle_set": pl.Binary}
 BANDS = {"key": pl.UInt64, "doc_id": pl.String}
@@ -147,9 +149,9 @@ def _exact(run: Run, shards: Sequence[Shard], earlier: Sequence[Shard]) -> None:
 def _decide_exact(run: Run, rows: int) -> None:
     """The digests are taken range by range, so that the driver never holds more than ROWS_AT_ONCE or so."""
     plan, digests = run.plan, run.plan.place.parts("digests")
-    step = max(1, 256 * ROWS_AT_ONCE // max(rows, 1))
-    for low in range(0, 256, step):
-        high = min(low + step, 256) - 1
+    step = max(1, RANGES * ROWS_AT_ONCE // max(rows, 1))
+    for low in range(0, RANGES, step):
+        high = min(low + step, RANGES) - 1
         target = plan.place.path("exact-decisions", f"{low:03d}.parquet")
         if not target.exists():
             found = run.engine.repeated(digests, "group", DIGESTS | plan.keep_schema, where=("range", low, high))

@@ -39,6 +39,7 @@ OWN = "opencoder:"
 # Before an id of an earlier run, with that run's number.
 EARLIER_ID = rf"^{OWN}earlier:(\d+):"
 GIVEN, FOUND_AT, ID = f"{OWN}given", f"{OWN}found_at", f"{OWN}id"
+DIGESTS_A_GROUP = 4096
 UNIT, ROW, DIGEST = f"{OWN}unit", f"{OWN}row", f"{OWN}digest"
 
 
@@ -134,7 +135,7 @@ def decisions_about(shard: Shard, plan: Plan, *stages: str) -> pl.DataFrame:
 
 def write_digests(shard: Shard, plan: Plan) -> Notes:
     """The hashes of the texts that are still in lie in DIR/.work/digests, with what decides who stays."""
-    decide_by = ["removed_by", "stars", "committed_at"]
+    decide_by, found = ["removed_by", "stars", "committed_at"], []
     with part(plan.place.path("digests", f"{shard.name}.parquet")) as writer:
         for files in load(shard, plan, ["text" if shard.source >= 0 else DIGEST, *decide_by]):
             if shard.source >= 0:
@@ -142,7 +143,10 @@ def write_digests(shard: Shard, plan: Plan) -> Notes:
             else:
                 rows = remaining(files).select("doc_id", pl.col(DIGEST).alias("group"), *plan.keep)
             first_byte = pl.Series("range", [digest[0] for digest in rows["group"]], dtype=pl.Int64)
-            writer.add(rows.with_columns(first_byte, unit=pl.lit(shard.unit, dtype=pl.Int64)))
+            found.append(rows.with_columns(first_byte, unit=pl.lit(shard.unit, dtype=pl.Int64)))
+        # In the order of ranges, so that who takes one range reads little else.
+        for rows in pl.concat(found).sort("range", "doc_id").iter_slices(DIGESTS_A_GROUP) if found else ():
+            writer.add(rows)
     return {"rows": writer.rows}
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 from rich.console import Console
 
+from opencoder_lib.clean.parts import explained_if_damaged
 from opencoder_lib.errors import InputError
 
 ABOUT = ("doc_id", "path", "repo", "language", "n_bytes", "stars", "removed_by", "survivor", "measured")
@@ -33,6 +34,11 @@ def explain(folder: Path, name: str) -> list[dict[str, Any]]:
 
 
 def _find(folder: Path, name: str) -> dict[str, Any]:
+    with explained_if_damaged(folder):
+        return _found(folder, name)
+
+
+def _found(folder: Path, name: str) -> dict[str, Any]:
     files = pl.scan_parquet([*folder.glob("kept/*.parquet"), *folder.glob("removed/*.parquet")], glob=False)
     wanted = [*ABOUT, *(["survivor_in"] if "survivor_in" in files.collect_schema() else [])]
     files = files.select(wanted)
@@ -56,8 +62,10 @@ def why(folder: Path, name: str) -> None:
     for number, file in enumerate(chain):
         console.print(_told(file, number), markup=False)
     last = chain[-1]["doc_id"]
-    stands_for = pl.scan_parquet(folder / "clusters.parquet", glob=False).filter(pl.col("survivor") == last)
-    for stage, n in stands_for.group_by("stage").len().sort("stage").collect().iter_rows():
+    with explained_if_damaged(folder):
+        stands_for = pl.scan_parquet(folder / "clusters.parquet", glob=False).filter(pl.col("survivor") == last)
+        stages = stands_for.group_by("stage").len().sort("stage").collect()
+    for stage, n in stages.iter_rows():
         console.print(
             f"{last} stands for {n:,} {'file' if n == 1 else 'files'} that went at the stage {stage}.", markup=False
         )

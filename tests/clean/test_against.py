@@ -19,7 +19,7 @@ from cleaning import (
 )
 
 from opencoder_lib.clean.why import explain, why
-from opencoder_lib.errors import InputError
+from opencoder_lib.errors import CookbookError, InputError
 
 WORD, ELSE, NEW = module("word"), module("else"), module("new")
 
@@ -227,6 +227,27 @@ def test_against_what_is_no_output_is_an_error(tmp_path, kind):
     with pytest.raises(InputError, match=r"--against .*other' is not the output of a complete run"):
         cleaned(tmp_path / "out", table(tmp_path / "n.parquet", [{"path": "a.py", "text": WORD}]), against=(folder,))
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("damage", ["cut", "overwritten", "lost", "report"])
+def test_against_an_output_that_was_damaged_is_an_error(tmp_path, earlier, damage):
+    (part,) = (earlier / "kept").glob("*.parquet")
+    data = part.read_bytes()
+    if damage == "report":
+        (earlier / "report.json").write_text("{")
+    elif damage == "lost":
+        part.unlink()
+    else:
+        part.write_bytes(data[: len(data) // 2] if damage == "cut" else data[:100] + b"\xff" * 300 + data[400:])
+    new = table(tmp_path / "n.parquet", [{"path": "a.py", "text": WORD}])
+    with pytest.raises(CookbookError, match=str(earlier)) as caught:
+        cleaned(tmp_path / "out", new, against=(earlier,))
+    assert caught.value.exit_code == 2
+    # Mended, the same command goes on.
+    if damage != "report":
+        part.write_bytes(data)
+        cleaned(tmp_path / "out", new, against=(earlier,))
+        assert reasons(tmp_path / "out") == {"a.py": "exact.duplicate"}
 
 
 def test_all_stages_against_an_earlier_run(tmp_path, earlier):

@@ -263,9 +263,10 @@ def test_a_folder_that_holds_other_files_is_refused(tmp_path, foreign):
     assert [path.name for path in out.iterdir()] == [foreign.split("/")[0]]
 
 
-def test_a_report_of_another_tool_is_refused(tmp_path):
-    out, source = tree(tmp_path / "out", {"report.json": '{"mine": 1}'}), table(tmp_path / "in.parquet", ROWS[:2])
-    with pytest.raises(OutputFolderError, match="holds the output of another run"):
+@pytest.mark.parametrize("report", ['{"mine": 1}', "[]", "{", '{"about": 3}'])
+def test_a_report_of_another_tool_is_refused(tmp_path, report):
+    out, source = tree(tmp_path / "out", {"report.json": report}), table(tmp_path / "in.parquet", ROWS[:2])
+    with pytest.raises(OutputFolderError, match="holds"):
         cleaned(out, source)
 
 
@@ -312,6 +313,12 @@ def test_an_unknown_engine_is_a_mistake_in_the_order(tmp_path):
 
 
 # The disk
+
+
+def test_notes_of_a_cut_run_that_cannot_be_read_are_those_of_another_run(tmp_path):
+    source = table(tmp_path / "in.parquet", ROWS[:2])
+    cleaned(tree(tmp_path / "out", {".work/run.json": ""}), source)
+    assert rows_of(tmp_path / "out").height == 2
 
 
 @pytest.mark.parametrize("parts_before", [0, 3, 40, 100])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -167,9 +168,9 @@ def test_a_defect_in_a_task_ends_the_run_and_what_is_done_stays(tmp_path, monkey
 def test_a_late_task_of_a_run_that_is_over_brings_nothing_back(tmp_path):
     """A process of a killed run may end its task after the same command, given again, has tidied up."""
     place = Workplace(str(tmp_path / "out"), "order")
-    with pytest.raises(OSError, match="No such file"), part(place.path("digests", "000000-000.parquet")) as late:
+    with pytest.raises(FileNotFoundError), part(place.path("digests", "000000-000.parquet")) as late:
         late.add(pl.DataFrame({"doc_id": ["a"]}))
-    with pytest.raises(OSError, match="No such file"):
+    with pytest.raises(FileNotFoundError):
         place.mark("digests", "000000-000", {})
     assert not (tmp_path / "out").exists()
 
@@ -249,6 +250,25 @@ def test_what_was_done_for_another_order_is_thrown_away_and_it_is_said(tmp_path,
     assert len(calls) > 1
     cleaned(tmp_path / "undisturbed", folder, **options)
     assert_same_rows(rows_of(out), rows_of(tmp_path / "undisturbed"))
+
+
+def test_each_pass_tells_how_far_it_is_at_which_rate_and_the_time_left(tmp_path, monkeypatch, capsys):
+    small_units(monkeypatch)
+    monkeypatch.setattr("opencoder_lib.progress.LINE_SECONDS", -1)
+    source, out = table(tmp_path / "in.parquet", any_rows("told", 40)), tmp_path / "out"
+    with monkeypatch.context() as patch:
+        calls_of(patch, "write_keys", 4, InputError("cut"))
+        with pytest.raises(Exception, match="cut"):
+            cleaned(out, source)
+    told = capsys.readouterr().err
+    for step in ("read", "digests"):
+        assert re.search(rf"^{step}: \d+% done, shard \d+, \d+\.\d MB/s, \d+ s left$", told, re.MULTILINE)
+    cleaned(out, source)
+    told = capsys.readouterr().err
+    # What an earlier run has done counts as done, and takes no time.
+    assert "read: 100%" not in told
+    assert re.search(r"^keys: \d+% done, shard 2, 0\.0 MB/s$", told, re.MULTILINE)
+    assert re.search(r"^write: \d+% done, shard \d+, ", told, re.MULTILINE)
 
 
 def test_jobs_are_no_part_of_the_order(tmp_path, monkeypatch):

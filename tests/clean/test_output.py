@@ -292,6 +292,18 @@ def test_why_on_the_command_line(explained, tmp_path):
             explain(folder, name)
 
 
+@pytest.mark.parametrize("damage", ["cut", "overwritten", "lost"])
+def test_why_of_an_output_that_was_damaged_is_an_error(tmp_path, damage):
+    cleaned(tmp_path / "out", tree(tmp_path / "in", {"r/a.py": WORD}))
+    (part,) = (tmp_path / "out" / "kept").glob("*.parquet")
+    data = part.read_bytes()
+    part.write_bytes(data[: len(data) // 2] if damage == "cut" else data[:100] + b"\xff" * 300 + data[400:])
+    if damage == "lost":
+        part.unlink()
+    with pytest.raises(InputError, match="out' "):
+        explain(tmp_path / "out", "r/a.py")
+
+
 # The plan, before anything is done
 
 

@@ -59,7 +59,7 @@ def test_stages_that_are_not_asked_for_do_nothing(tmp_path, monkeypatch, stages)
 
 def test_the_filter_judges_what_is_left(tmp_path, monkeypatch):
     small(monkeypatch, 30_000, 3_000)
-    inputs = any_inputs(tmp_path / "in")
+    inputs = any_inputs(tmp_path / "in")[:3]
     cleaned(tmp_path / "out", *inputs, stages=None)
     expected = by_wrappers(whole_frame(*inputs), f"{NO_FILTER},filter")
     assert expected["removed_by"].drop_nulls().str.starts_with("filter.").any()
@@ -67,7 +67,7 @@ def test_the_filter_judges_what_is_left(tmp_path, monkeypatch):
 
 
 def test_the_filter_alone(tmp_path):
-    inputs = any_inputs(tmp_path / "in")
+    inputs = any_inputs(tmp_path / "in")[:2]
     cleaned(tmp_path / "out", *inputs, stages="filter")
     assert_same_rows(rows_of(tmp_path / "out"), by_wrappers(whole_frame(*inputs), "filter"))
 
@@ -107,13 +107,20 @@ def test_ids_are_those_that_filter_writes_for_the_same_inputs_in_the_same_order(
 
 def test_batches_of_clusters_are_all_decided(tmp_path, monkeypatch):
     monkeypatch.setattr("opencoder_lib.clean.run.BATCH_SHINGLES", 10)
-    texts = [module(f"word{at}") for at in range(6)]
-    pairs = {"same": laid_out, "near": edited}
-    files = {f"r/{at}_{name}.py": change(text) for at, text in enumerate(texts) for name, change in pairs.items()}
-    folder = tree(tmp_path / "in", files | {f"r/{at}_first.py": text for at, text in enumerate(texts)})
-    cleaned(tmp_path / "out", folder)
-    assert_same_rows(rows_of(tmp_path / "out"), by_wrappers(whole_frame(folder)))
-    assert sum(reason is not None for reason in reasons(tmp_path / "out").values()) == 12
+    # The last clusters have no band in common, only their set of shingles.
+    changes = [edited, edited, edited, laid_out, laid_out, laid_out]
+    rows = []
+    for at, change in enumerate(changes):
+        for name, text in (("one", module(f"word{at}")), ("two", change(module(f"word{at}")))):
+            rows.append({"doc_id": f"{at} {name}", "path": f"{at}_{name}.py", "text": text})
+    source = table(tmp_path / "in.parquet", rows)
+    cleaned(tmp_path / "out", source)
+    assert_same_rows(rows_of(tmp_path / "out"), by_wrappers(whole_frame(source)))
+    assert reasons(tmp_path / "out", "doc_id") == {
+        f"{at} {name}": None if name == "one" else "fuzzy.near_duplicate" if at < 3 else "fuzzy.same_shingles"
+        for at in range(6)
+        for name in ("one", "two")
+    }
 
 
 def test_ranges_of_digests_are_all_decided(tmp_path, monkeypatch):
