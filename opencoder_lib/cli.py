@@ -256,7 +256,11 @@ def clean(
     ] = None,
     opt_out: Annotated[
         Path | None,
-        typer.Option("--opt-out", metavar="FILE", help="List of repositories and paths to leave out, one a line."),
+        typer.Option(
+            "--opt-out",
+            metavar="FILE",
+            help="What to leave out, one a line: **owner/repo**, **owner/repo:path**, **:path**.",
+        ),
     ] = None,
     engine: Annotated[
         str, typer.Option("--engine", metavar="native|ray", help="This machine, or the nodes of a Ray cluster.")

@@ -29,7 +29,7 @@ from opencoder_lib.quality.registry import official_signals
 from opencoder_lib.quality.rules import Rulebook
 from opencoder_lib.quality.tokenizers import has_conversion
 from opencoder_lib.shards import Done, Parts, explained_if_full, parts_folder, work_off
-from opencoder_lib.store import versions, write_json
+from opencoder_lib.store import library_hash, versions, write_json
 
 Outcome = tuple[pl.DataFrame, dict[str, Any]]
 console = Console(soft_wrap=True, highlight=False)
@@ -133,7 +133,7 @@ def _run(
     _check_output(out)
     report_path = out.with_name(f"{out.name}.report.json")
     parameters |= {"columns": asdict(columns), "zh_conversion": has_conversion(), "shard_bytes": shard_bytes}
-    about = {"versions": _versions(), "library_sha256": library_hash()}
+    about = {"versions": _versions(), "library_sha256": library_hash("corpora", "quality", "syntax")}
     inputs = open_inputs(paths, columns, outputs=(out, report_path, parts_folder(out)))
     if is_first_run():
         console.print("The first run of this version compiles its loops: up to a minute, once.")
@@ -239,15 +239,6 @@ def _check_output(out: Path) -> None:
 def _versions() -> dict[str, str]:
     """Versions of what can change a value."""
     return versions() | {"opencoder": __version__}
-
-
-def library_hash() -> str:
-    """SHA-256 over the base, corpora, quality and syntax: parts made by other code are not taken."""
-    folder, digest = Path(__file__).parent, hashlib.sha256()
-    below = [path for name in ("corpora", "quality", "syntax") for path in (folder / name).rglob("*")]
-    for path in sorted(path for path in (*folder.iterdir(), *below) if path.suffix in (".py", ".toml")):
-        digest.update(f"{path.relative_to(folder).as_posix()}\0".encode() + path.read_bytes())
-    return digest.hexdigest()
 
 
 def rulebook_hash(rules: Rulebook) -> str:

@@ -23,6 +23,9 @@ from opencoder_lib.errors import CorruptArtifact, MissingArtifact
 PACKAGES = (
     "numpy",
     "polars",
+    "daft",
+    "pyarrow",
+    "scipy",
     "datasketch",
     "numba",
     "tree-sitter",
@@ -102,6 +105,15 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+def library_hash(*packages: str) -> str:
+    """SHA-256 over the base of the library and the packages named: what other code has made is not taken over."""
+    folder, digest = Path(__file__).parent, hashlib.sha256()
+    below = [path for name in packages for path in (folder / name).rglob("*")]
+    for path in sorted(path for path in (*folder.iterdir(), *below) if path.suffix in (".py", ".toml")):
+        digest.update(f"{path.relative_to(folder).as_posix()}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
 
 
 def commit(root: Path) -> str | None:

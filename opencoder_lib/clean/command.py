@@ -29,12 +29,14 @@ from opencoder_lib.machine import num_processors
 from opencoder_lib.quality import load_rules
 from opencoder_lib.refine.minhash import MinHash
 from opencoder_lib.shards import explained_if_full
-from opencoder_lib.store import read_json, versions, write_json
+from opencoder_lib.store import library_hash, read_json, versions, write_json
 
 try:
     import fcntl
 except ImportError:  # Windows has no such locks; two runs on one DIR are then not told apart
     fcntl = None
+
+TAKES_PART = ("clean", "corpora", "quality", "refine", "syntax")
 
 
 class OutputFolderError(CookbookError):
@@ -160,19 +162,9 @@ def _about(order: Order, plan: Plan, inputs: Inputs) -> dict[str, Any]:
             hashlib.sha256((folder / "report.json").read_bytes()).hexdigest() for folder in order.against
         ],
         "versions": versions() | {"opencoder": __version__},
-        "library_sha256": library_hash(),
+        "library_sha256": library_hash(*TAKES_PART),
     }
     return json.loads(json.dumps(about))
-
-
-def library_hash() -> str:
-    """SHA-256 over all that takes part: parts made by other code are not taken."""
-    folder, digest = Path(__file__).parent.parent, hashlib.sha256()
-    names = ("clean", "corpora", "quality", "refine", "syntax")
-    below = [path for name in names for path in (folder / name).rglob("*")]
-    for path in sorted(path for path in (*folder.iterdir(), *below) if path.suffix in (".py", ".toml")):
-        digest.update(f"{path.relative_to(folder).as_posix()}\0".encode() + path.read_bytes())
-    return digest.hexdigest()
 
 
 def _check_folder(out: Path) -> None:

@@ -28,12 +28,12 @@ import pyarrow.parquet as pq
 from scipy.optimize import nnls
 from scipy.special import stdtrit
 
-from opencoder_lib.clean.command import library_hash
+from opencoder_lib.clean.command import TAKES_PART
 from opencoder_lib.clean.generated import Composition, generate_files
 from opencoder_lib.clean.parts import WORK
 from opencoder_lib.clean.steps import FOUND_AT, ID
 from opencoder_lib.errors import ConfigError, CookbookError
-from opencoder_lib.store import read_json
+from opencoder_lib.store import library_hash, read_json
 
 STAGES = "preprocess,exact,fuzzy"
 # What is kept of a run while it lasts, by the folder it lies in.
@@ -78,7 +78,7 @@ def measure_clean(
         **{f"peak_{step}": watch.peaks[step] for step in PASSES},
         **{f"stored_{kind}": most for kind, most in watch.stored.items()},
         "output_bytes": output_bytes,
-        "library_sha256": library_hash(),
+        "library_sha256": library_hash(*TAKES_PART),
     }
 
 

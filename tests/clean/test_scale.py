@@ -9,10 +9,11 @@ from scipy.stats import linregress
 from scipy.stats import t as student
 
 from opencoder_lib.clean import scale
-from opencoder_lib.clean.command import library_hash
+from opencoder_lib.clean.command import TAKES_PART
 from opencoder_lib.clean.generated import Composition
 from opencoder_lib.clean.scale import cost_of_each, fit_per_file, late_line, least_disturbed, measure_clean
 from opencoder_lib.errors import ConfigError, CookbookError
+from opencoder_lib.store import library_hash
 
 SIZES = [1_000, 10_000, 30_000, 100_000, 300_000, 1_000_000]
 
@@ -66,7 +67,7 @@ def test_a_pass_counts_from_its_first_file_on(tmp_path):
 
 def test_nothing_stays_where_it_worked_and_the_code_is_named(measured):
     assert measured["left behind"] == []
-    assert measured["library_sha256"] == library_hash()
+    assert measured["library_sha256"] == library_hash(*TAKES_PART)
 
 
 def test_a_command_that_fails_is_an_error_with_what_it_said(tmp_path, monkeypatch):
