@@ -37,7 +37,8 @@ def tell_plan(plan: Plan, inputs: Inputs, jobs: int, engine: str) -> None:
     """What would be done, with what, and what it takes; nothing is read but names and sizes."""
     units = list(inputs.units(plan.unit_bytes))
     files = f"{inputs.num_listed:,} files and {len(inputs.tables):,} tables"
-    say(f"Input    {files}, {inputs.total_bytes / MB:,.1f} MB as stored, in {len(units):,} units")
+    pieces = "1 unit" if len(units) == 1 else f"{len(units):,} units"
+    say(f"Input    {files}, {inputs.total_bytes / MB:,.1f} MB as stored, in {pieces}")
     say(f"Output   {plan.out}: kept/, removed/, clusters.parquet, report.json")
     for stage in plan.stages:
         say(f"Stage    {_describe(stage, plan)}")
