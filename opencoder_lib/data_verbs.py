@@ -1,6 +1,5 @@
 """What `opencoder signals` and `opencoder filter` do: inputs in shards, signals or decisions out, and a report."""
 
-import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -66,7 +65,7 @@ def write_decisions(
     A row whose file could not be read is dropped with its reason, as is one that an earlier stage removed.
     """
     rules = load_rules(rulebook)
-    about = {"name": rules.name, "sha256": rulebook_hash(rules), "rules": len(rules)}
+    about = {"name": rules.name, "sha256": rules.sha256, "rules": len(rules)}
     work = partial(decisions_of, rules=rules)
     return _run(paths, out, columns, jobs, {"verb": "filter", "rulebook": about}, work, **options)
 
@@ -239,11 +238,6 @@ def _check_output(out: Path) -> None:
 def _versions() -> dict[str, str]:
     """Versions of what can change a value."""
     return versions() | {"opencoder": __version__}
-
-
-def rulebook_hash(rules: Rulebook) -> str:
-    """SHA-256 over all rules, whatever files they were read from."""
-    return hashlib.sha256(repr(rules.rules).encode()).hexdigest()
 
 
 def _say_done(report: dict[str, Any], inputs: Inputs, out: Path) -> None:

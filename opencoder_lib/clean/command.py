@@ -156,7 +156,7 @@ def _about(order: Order, plan: Plan, inputs: Inputs) -> dict[str, Any]:
         "columns": asdict(order.columns),
         "inputs": inputs.names,
         "inputs_fingerprint": inputs.fingerprint(),
-        "rulebook_sha256": hashlib.sha256(repr(plan.rules.rules).encode()).hexdigest(),
+        "rulebook_sha256": plan.rules.sha256,
         "opt_out_sha256": hashlib.sha256(repr(plan.opt_out.entries).encode()).hexdigest(),
         "against_sha256": [
             hashlib.sha256((folder / "report.json").read_bytes()).hexdigest() for folder in order.against
@@ -175,7 +175,9 @@ def _check_folder(out: Path) -> None:
         raise OutputFolderError(f"The name of the output, {printable_path(str(out))!r}, is not UTF-8. Choose another.")
     if out.exists() and not out.is_dir():
         raise OutputFolderError(f"{str(out)!r} is a file. Name a folder for the output.")
-    if out.is_dir() and any(out.iterdir()) and not (out / WORK).is_dir() and not (out / "report.json").is_file():
+    # A folder of work with neither is somebody else's, unless it is empty: a run may have ended before it had a lock.
+    ours = any((out / name).is_file() for name in (f"{WORK}/lock", f"{WORK}/run.json", "report.json"))
+    if out.is_dir() and not ours and any(path != out / WORK for path in out.rglob("*")):
         raise OutputFolderError(f"{str(out)!r} holds other files. Name an empty folder, or a new one.")
 
 
@@ -229,7 +231,7 @@ def _keep_what_fits(work: Path, plan: Plan, about: dict[str, Any]) -> None:
     if before == about or (work.parent / "report.json").is_file():
         return
     # Of an output that was being put in place when its run ended, and that nobody asks for any more.
-    for name in ("kept", "removed"):
+    for name in ("kept", "removed") if before is not None else ():
         shutil.rmtree(work.parent / name, ignore_errors=True)
     with explained_if_full(noted):
         write_json(noted, about)

@@ -17,6 +17,7 @@ from typing import Any
 
 import polars as pl
 
+from opencoder_lib.corpora.tables import first_line
 from opencoder_lib.errors import ConfigError, CookbookError
 
 ENGINES = ("native", "ray")
@@ -94,7 +95,7 @@ class Engine:
         except (CookbookError, CrashedTask, KeyboardInterrupt):
             raise
         except Exception as error:
-            raise EngineFailed(f"The engine {self.name!r} gave up ({_first_line(error)}).") from error
+            raise EngineFailed(f"The engine {self.name!r} gave up ({first_line(error)}).") from error
 
     def repeated(
         self, paths: Sequence[str], key: str, schema: Mapping[str, Any], where: tuple[str, int, int] | None = None
@@ -121,7 +122,7 @@ class Engine:
         except KeyboardInterrupt:
             raise
         except Exception as error:
-            raise EngineFailed(f"The engine {self.name!r} gave up ({_first_line(error)}).") from error
+            raise EngineFailed(f"The engine {self.name!r} gave up ({first_line(error)}).") from error
         return found.cast(dict(schema))
 
 
@@ -158,7 +159,7 @@ def _connect(address: str | None) -> None:
         ray.init(address=address or "auto", log_to_driver=False, logging_level="ERROR", ignore_reinit_error=True)
     except (OSError, RuntimeError, ValueError) as error:
         raise ConfigError(
-            f"There is no Ray cluster at {address or 'this machine'} ({_first_line(error)}). Start one with 'ray start "
+            f"There is no Ray cluster at {address or 'this machine'} ({first_line(error)}). Start one with 'ray start "
             "--head', or name its address with --ray-address."
         ) from None
 
@@ -201,7 +202,3 @@ def _notes(outcome: str) -> dict[str, Any]:
     if "crash" in found:
         raise CrashedTask(f"A task failed:\n{found['crash']}")
     return found["notes"]
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300].rstrip(".")

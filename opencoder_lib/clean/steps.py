@@ -32,14 +32,14 @@ DECISION = {
     **{"cluster": pl.String, "unit": pl.Int64},
 }
 NO_DECISIONS = pl.DataFrame(schema=DECISION)
-# Columns of our own in DIR/.work/text: the id that a row brought, the one it has by where it was found, the first of
-# these that there is, its unit and its number there, and the hash of its text.
+DIGESTS_A_GROUP = 4096
 # No column of a user's has such a name.
 OWN = "opencoder:"
 # Before an id of an earlier run, with that run's number.
 EARLIER_ID = rf"^{OWN}earlier:(\d+):"
+# Columns of our own in DIR/.work/text: the id that a row brought, the one it has by where it was found, the first of
+# these that there is, its unit and its number there, and the hash of its text.
 GIVEN, FOUND_AT, ID = f"{OWN}given", f"{OWN}found_at", f"{OWN}id"
-DIGESTS_A_GROUP = 4096
 UNIT, ROW, DIGEST = f"{OWN}unit", f"{OWN}row", f"{OWN}digest"
 
 

@@ -4,6 +4,7 @@ Each entry carries a document it removes and a near miss it keeps. What an entry
 that names the file, the rule and what was probably meant; nothing is guessed.
 """
 
+import hashlib
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -147,6 +148,11 @@ class Rulebook:
             if rule.id == rule_id:
                 return rule
         raise RulebookError(f"{self.name} has no rule {rule_id!r}.{did_you_mean(rule_id, [r.id for r in self.rules])}")
+
+    @property
+    def sha256(self) -> str:
+        """Over all rules, whatever files they were read from."""
+        return hashlib.sha256(repr(self.rules).encode()).hexdigest()
 
     @property
     def num_pairs(self) -> int:

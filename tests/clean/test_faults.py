@@ -254,7 +254,7 @@ def test_an_output_where_a_pattern_looks_is_never_read(tmp_path, capsys, pattern
         cleaned(tmp_path / "out", tmp_path / "out" / "kept")
 
 
-@pytest.mark.parametrize("foreign", ["note.txt", "kept/a.parquet"])
+@pytest.mark.parametrize("foreign", ["note.txt", "kept/a.parquet", ".work/mine/a.txt"])
 def test_a_folder_that_holds_other_files_is_refused(tmp_path, foreign):
     out, source = tree(tmp_path / "out", {foreign: "mine"}), table(tmp_path / "in.parquet", ROWS[:2])
     with pytest.raises(OutputFolderError, match=r"holds other files. Name an empty folder, or a new one"):
