@@ -89,6 +89,8 @@ class Chapter:
         self.needs, self.parameters = needs, parameters
         self.store = Store(root, profile)
         self.inputs: dict[str, str] = {}
+        # The chapter whose changed texts are read, if any.
+        self.texts: str | None = None
         self.claims: list[report.Claim] = []
         self.figures: dict[str, str] = {}
         self.started = time.monotonic()
@@ -129,31 +131,40 @@ class Chapter:
         return value
 
     def load_corpus(self, of: str) -> pl.DataFrame:
-        """The file frame after chapter `of`: the documents of chapter 01 with the judgements made up to `of`."""
+        """The file frame after chapter `of`: the documents of chapter 01 with the judgements made up to `of`, and the
+        texts as a chapter that transforms them left them."""
         documents = self.load("documents", CORPUS_CHAPTER)
         if of == CORPUS_CHAPTER:
             return check(documents)
         judgements = self.load("judgements", of)
         columns = documents.columns
         joined = documents.drop(JUDGEMENT).join(judgements, on="doc_id", how="left", maintain_order="left")
+        self.texts = self.store.describe(of, "judgements").get("texts")
+        if self.texts:
+            joined = joined.update(self.load("texts", self.texts), on="doc_id")
         return check(joined.select(columns))
 
-    def save(self, corpus: pl.DataFrame | None = None, **artifacts: Any) -> None:
+    def save(self, corpus: pl.DataFrame | None = None, texts: pl.DataFrame | None = None, **artifacts: Any) -> None:
         """Store the chapter's results and its record; the last cell of every chapter.
 
         corpus: the file frame; chapter 01 stores it whole, later chapters store only `doc_id` and the judgement
-        columns. Other arguments: frames (Parquet), plain data (JSON) or paths of files.
+        columns. texts: `doc_id` and `text` of the files whose text this chapter changed, which later chapters then
+        read. Other arguments: frames (Parquet), plain data (JSON) or paths of files.
         """
         if corpus is not None:
             check(corpus)
             whole = self.name == CORPUS_CHAPTER
             artifacts["documents" if whole else "judgements"] = corpus if whole else corpus.select("doc_id", *JUDGEMENT)
+        if texts is not None:
+            self.texts = self.name
+            artifacts["texts"] = texts.select("doc_id", "text")
         about = {
             "chapter": self.name,
             "profile": self.profile,
             "seed": self.seed,
             "parameters": self.parameters,
             "inputs": self.inputs,
+            "texts": self.texts,
             "versions": versions(),
             "commit": commit(self.root),
         }

@@ -166,15 +166,19 @@ def reached(files: pl.DataFrame, stage: str) -> pl.DataFrame:
     return files.filter(pl.col("removed_by").is_null() | (stage_of() == stage))
 
 
-def funnel(files: pl.DataFrame, stages: Iterable[str]) -> pl.DataFrame:
+def funnel(files: pl.DataFrame, stages: Iterable[str], edits: pl.DataFrame | None = None) -> pl.DataFrame:
     """One row per stage: files and bytes before, removed and after, for real files.
 
     Columns: stage, files_before, files_removed, files_after, bytes_before, bytes_removed, bytes_after,
-    frac_files_removed, frac_bytes_removed (shares of what reached the stage). Raises SchemaError if the frame
-    holds removals of a stage that is not listed.
+    frac_files_removed, frac_bytes_removed (shares of what reached the stage). edits: what the stage `transform` cut
+    (`doc_id`, `bytes_cut`): it removes these bytes, and from there on bytes are those of the texts as they are then.
+    Raises SchemaError if the frame holds removals of a stage that is not listed.
     """
     stages = list(stages)
-    found = real(files).with_columns(stage=stage_of())
+    found = real(files).with_columns(stage=stage_of(), cut=pl.lit(0, dtype=pl.Int64))
+    if edits is not None and "transform" in stages:
+        cuts = edits.group_by("doc_id").agg(cut=pl.col("bytes_cut").sum())
+        found = found.update(cuts, on="doc_id")
     if strange := set(found["stage"].drop_nulls()) - set(stages):
         raise SchemaError(
             f"funnel() was not told of the stage(s) {sorted(strange)}.{did_you_mean(min(strange), stages)}"
@@ -183,6 +187,10 @@ def funnel(files: pl.DataFrame, stages: Iterable[str]) -> pl.DataFrame:
     for stage in stages:
         gone = found.filter(pl.col("stage") == stage)
         files_removed, bytes_removed = gone.height, int(gone["n_bytes"].sum())
+        if stage == "transform":
+            bytes_removed = int(found["cut"].sum())
+        elif "transform" in stages[: stages.index(stage)]:
+            bytes_removed -= int(gone["cut"].sum())
         rows.append(
             (stage, n_files, files_removed, n_files - files_removed, n_bytes, bytes_removed, n_bytes - bytes_removed)
         )

@@ -68,6 +68,28 @@ def test_an_unknown_profile_and_chapter_are_named(tmp_path, monkeypatch):
         Chapter(CORPUS, "tyo", 0, tmp_path, [], {})
 
 
+def test_changed_texts_are_read_by_all_later_chapters(open_chapter, files):
+    open_chapter(CORPUS).save(corpus=files)
+    changed = pl.DataFrame({"doc_id": files["doc_id"][1:2], "text": ["new"]})
+    transform = open_chapter("04-transform", [CORPUS])
+    transform.save(corpus=transform.load_corpus(CORPUS), texts=changed)
+    after = open_chapter("05-heuristic-filters", [CORPUS, "04-transform"])
+    found = after.load_corpus("04-transform")
+    assert found["text"].to_list() == ["a", "new", "c"]
+    assert found.drop("text").equals(files.drop("text"))
+    after.save(corpus=removed(found, [0]))
+    later = open_chapter("08-map-the-corpus", [CORPUS, "04-transform", "05-heuristic-filters"])
+    assert later.load_corpus("05-heuristic-filters")["text"].to_list() == ["a", "new", "c"]
+    assert "04-transform/texts" in later.inputs
+
+
+def test_a_chapter_that_reads_changed_texts_names_the_chapter_that_changed_them(open_chapter, files):
+    open_chapter(CORPUS).save(corpus=files)
+    open_chapter("04-transform", [CORPUS]).save(corpus=files, texts=files.head(1))
+    with pytest.raises(ConfigError, match="reads 04-transform but its metadata"):
+        open_chapter("05-heuristic-filters", [CORPUS]).load_corpus("04-transform")
+
+
 def test_reading_a_chapter_that_the_card_does_not_name_is_an_error(open_chapter, files):
     open_chapter(CORPUS).save(corpus=files)
     with pytest.raises(

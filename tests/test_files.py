@@ -114,6 +114,25 @@ def test_funnel_counts_real_files_and_hands_the_rest_from_stage_to_stage():
     assert filtered["frac_bytes_removed"] == pytest.approx(300 / 900)
 
 
+def test_funnel_counts_what_a_transform_cut_and_from_there_on_the_bytes_that_are_left():
+    files = new_files(
+        [
+            {"doc_id": "early", "path": "a", "origin": "folder", "n_bytes": 100, "removed_by": "exact.duplicate"},
+            {"doc_id": "late", "path": "b", "origin": "folder", "n_bytes": 200, "removed_by": "filter.code.short"},
+            {"doc_id": "kept", "path": "c", "origin": "folder", "n_bytes": 300, "text": "x"},
+            {"doc_id": "planted", "path": "d", "origin": "planted", "n_bytes": 900, "text": "x"},
+        ]
+    )
+    edits = pl.DataFrame({"doc_id": ["late", "kept", "kept", "planted"], "bytes_cut": [20, 30, -5, 700]})
+    found = funnel(files, ["exact", "transform", "filter"], edits)
+    # 600 found, 100 are copies; 20 + 30 - 5 are cut; of the filtered file 180 were left.
+    assert found.select("stage", "files_removed", "bytes_removed", "bytes_after").rows() == [
+        ("exact", 1, 100, 500),
+        ("transform", 0, 45, 455),
+        ("filter", 1, 180, 275),
+    ]
+
+
 def test_funnel_refuses_to_hide_a_stage():
     with pytest.raises(SchemaError, match="Did you mean exact"):
         funnel(frame({"removed_by": "exat.duplicate"}), ["exact"])
