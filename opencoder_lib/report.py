@@ -12,23 +12,10 @@ import polars as pl
 
 from opencoder_lib import MB
 from opencoder_lib.errors import ConfigError
+from opencoder_lib.licences import is_permissive
 from opencoder_lib.paper import fact, format_value
 
 OUTCOMES = ("reproduced", "direction only", "not comparable at this size", "not reproduced")
-PERMISSIVE = (
-    "MIT",
-    "MIT-0",
-    "BSD",
-    "0BSD",
-    "Apache-2.0",
-    "ISC",
-    "Zlib",
-    "PSF-2.0",
-    "Unlicense",
-    "CC0-1.0",
-    "HPND",
-    "BSL-1.0",
-)
 # A control character is shown as its Unicode picture; tabs and line ends keep their meaning.
 CONTROL_PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n"}
 
@@ -161,7 +148,7 @@ def _marked(text: str) -> str:
 
 def may_quote(license_name: str | None) -> bool:
     """Whether excerpts under this licence may be shown: permissive licences only."""
-    return bool(license_name) and license_name.startswith(PERMISSIVE)
+    return is_permissive(license_name)
 
 
 def document(row: dict, note: str = "", max_lines: int = 16, max_width: int = 120) -> str:
@@ -210,12 +197,24 @@ def changes(row: dict, note: str = "", max_lines: int = 24, max_width: int = 120
     return _excerpt(f"removed: {escape(_place(row))}<br>kept: {escape(_place(row, 'kept_'))}", note, shown)
 
 
-def _difference(removed: str, kept: str, max_lines: int, max_width: int) -> str:
+def edited(row: dict, note: str = "", max_lines: int = 24, max_width: int = 120) -> str:
+    """A document that a transform changed, as the lines that differ (- before, + after) and those next to them.
+
+    row: a row of a file frame with `new_text`, as from `iter_rows(named=True)`. The texts are shown only where the
+    licence permits quoting; long lines and long differences are cut and say so.
+    """
+    shown = _difference(row["text"], row["new_text"], max_lines, max_width, context=3)
+    if not _may_show(row):
+        shown = "(text not shown: the licence is not a permissive one)"
+    return _excerpt(escape(_place(row)), note, shown)
+
+
+def _difference(removed: str, kept: str, max_lines: int, max_width: int, context: int = 1) -> str:
     old, new = removed.splitlines(), kept.splitlines()
     if max(len(old), len(new)) > 5_000:
         # difflib compares in a time that can grow with the square of the lines.
         return f"({len(old):,} and {len(new):,} lines: too long to compare here)"
-    lines = list(unified_diff(old, new, lineterm="", n=1))[2:]
+    lines = list(unified_diff(old, new, lineterm="", n=context))[2:]
     if not lines:
         return "(the lines are equal; only line ends or blank space at the end differ)"
     shown = [line if len(line) <= max_width else line[:max_width] + " …" for line in lines[:max_lines]]

@@ -1,6 +1,6 @@
 """The difference between a removed file and its survivor is shown as text, never as markup."""
 
-from opencoder_lib.report import changes
+from opencoder_lib.report import changes, edited
 
 ROW = {
     "repo": "one",
@@ -46,3 +46,17 @@ def test_differences_in_layout_only_long_lines_and_long_files_say_so():
     assert "a" * 119 + " …" in changes(ROW | {"text": "a" * 1_000_000})
     assert "… 10 more lines of difference" in changes(ROW | {"text": "", "kept_text": "n\n" * 19}, max_lines=10)
     assert "6,000 and 2 lines: too long to compare here" in changes(ROW | {"text": "n\n" * 6000})
+
+
+def test_what_a_transform_changed_is_shown_under_a_permissive_licence_only():
+    row = {
+        "repo": "one",
+        "path": "a.py",
+        "license": "MIT",
+        "origin": "installed",
+        "text": "# c\nx\n",
+        "new_text": "x\n",
+    }
+    assert "-# c\n x</pre>" in edited(row)
+    assert "# c" not in edited(row | {"license": "GPL-3.0-only"})
+    assert "text not shown" in edited(row | {"license": None})

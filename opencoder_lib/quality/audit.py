@@ -10,7 +10,7 @@ from opencoder_lib.paper import facts
 from opencoder_lib.quality.apply import STAGE
 from opencoder_lib.quality.hits import HitMatrix
 from opencoder_lib.quality.rules import Rulebook
-from opencoder_lib.report import PERMISSIVE
+from opencoder_lib.report import may_quote
 
 SURVIVING = "surviving."
 EXCERPT_LINES, EXCERPT_WIDTH = 12, 100
@@ -177,7 +177,8 @@ def with_reported(composed: pl.DataFrame) -> pl.DataFrame:
 
 def quotable(files: pl.DataFrame) -> pl.DataFrame:
     """The real files whose licence permits to show an excerpt."""
-    return real(files).filter(pl.any_horizontal(pl.col("license").str.starts_with(name) for name in PERMISSIVE))
+    found = real(files)
+    return found.filter(pl.col("license").is_in([name for name in found["license"].unique() if may_quote(name)]))
 
 
 def removed_alone(
