@@ -131,7 +131,8 @@ def _run(
     began, jobs = time.monotonic(), jobs or num_processors()
     _check_output(out)
     report_path = out.with_name(f"{out.name}.report.json")
-    parameters |= {"columns": asdict(columns), "zh_conversion": has_conversion(), "shard_bytes": shard_bytes}
+    named = asdict(columns) | {"constants": dict(columns.constants)}
+    parameters |= {"columns": named, "zh_conversion": has_conversion(), "shard_bytes": shard_bytes}
     about = {"versions": _versions(), "library_sha256": library_hash("corpora", "quality", "syntax")}
     inputs = open_inputs(paths, columns, outputs=(out, report_path, parts_folder(out)))
     if is_first_run():
@@ -147,6 +148,7 @@ def _run(
             **{"parameters": parameters, "jobs": jobs, "rows": rows, "seconds": round(seconds, 3)},
             **totals.report(seconds),
             **{"skipped": dict(inputs.skipped), "unreadable_lines": inputs.problems.found},
+            "notes": dict(inputs.notes),
             **about,
         }
         with explained_if_full(report_path):
@@ -250,7 +252,8 @@ def _say_done(report: dict[str, Any], inputs: Inputs, out: Path) -> None:
     say(f"{report['rows']:,} rows, {took}.")
     if kept := report["shards_kept_from_an_earlier_run"]:
         say(f"{kept} of {report['shards']} shards were there from an earlier run; the rate counts the others only.")
-    for title, counts in (("Without text", report["not_processed"]), ("No files", report["skipped"])):
+    told = {"Without text": "not_processed", "No files": "skipped", "Notes": "notes"}
+    for title, counts in ((title, report[name]) for title, name in told.items()):
         if counts:
             say(f"{title}: {', '.join(f'{n:,} {what}' for what, n in counts.items())}.")
     if inputs.problems.total:

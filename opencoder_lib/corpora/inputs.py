@@ -15,20 +15,23 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 import polars as pl
 
 from opencoder_lib import MB
-from opencoder_lib.corpora.folder import Folder
+from opencoder_lib.corpora.folder import Folder, Place
+from opencoder_lib.corpora.hub import PREFIX
+from opencoder_lib.corpora.hub_fetch import hub_tables
 from opencoder_lib.corpora.jsonlines import ENDINGS as JSON_ENDINGS
 from opencoder_lib.corpora.jsonlines import JsonLines
-from opencoder_lib.corpora.ledger import Ledger
-from opencoder_lib.corpora.reading import MAX_BYTES, NotAFile, Read, file_row, printable_path, read_file
+from opencoder_lib.corpora.ledger import Ledger, Listed
+from opencoder_lib.corpora.reading import MAX_BYTES, NotAFile, Notes, printable_path, read_file
+from opencoder_lib.corpora.stars import StarsOf
 from opencoder_lib.corpora.tables import Columns, ParquetTable, Problems
-from opencoder_lib.corpora.units import Unit, extra_columns
+from opencoder_lib.corpora.units import Unit, extra_columns, read_again
 from opencoder_lib.errors import InputError, did_you_mean
 from opencoder_lib.files import new_files
 
@@ -36,6 +39,11 @@ SHARD_BYTES = 8 * MB
 # Tiny files cost memory too.
 SHARD_FILES = 20_000
 TABLES = (".parquet", *JSON_ENDINGS)
+KINDS = ".jsonl, .jsonl.gz, .jsonl.zst"
+# Given by themselves, these are nobody's source files.
+OTHER_TABLES = tuple(f"{name}.{packed}" for name in (".jsonl", ".json") for packed in ("bz2", "xz", "lz4", "zip"))
+# Folders of single files that are kept open: a shell gives the files of one after the other.
+MAX_FOLDERS = 16
 
 
 @dataclass(frozen=True)
@@ -59,11 +67,15 @@ class Shard:
 
 class Inputs:
     """Opened inputs. total_bytes: of all of them, as stored; skipped: entries that are no files, counted by kind;
-    problems: lines of tables that could not be read, known once the shards have been read."""
+    noted: what could not be learnt of repositories and tables, with examples; problems: lines of tables that could not
+    be read, known once the shards have been read."""
 
-    def __init__(self, columns: Columns):
+    def __init__(self, columns: Columns, stars: StarsOf | None = None):
         self.columns, self.problems = columns, Problems()
         self.names: list[str] = []
+        self.noted = Notes()
+        self._stars = stars
+        self._folders: dict[Path, Folder] = {}
         self.total_bytes = self.num_listed = 0
         self.skipped: Counter = Counter()
         self._sources: list[int | ParquetTable | JsonLines] = []
@@ -78,8 +90,27 @@ class Inputs:
         """Take in a table after what there is."""
         self._sources.append(table)
         self.total_bytes += table.n_stored
+        for what in getattr(table, "unfit", ()):
+            self.noted.note(what, table.name)
 
-    def add_file(self, full: bytes, path: str, repo: str) -> str | None:
+    @property
+    def notes(self) -> Counter:
+        """What could not be learnt: how often each sentence holds, as "repository without commits"."""
+        return self.noted.counts()
+
+    def folder_at(self, path: Path) -> Folder:
+        """The folder at `path`, the same one for several files in it. Raises InputError if it cannot be listed."""
+        if path not in self._folders:
+            while len(self._folders) >= MAX_FOLDERS:
+                self._folders.pop(next(iter(self._folders)))
+            self._folders[path] = Folder.at(path, self.noted, self._stars)
+        return self._folders[path]
+
+    def forget_folders(self) -> None:
+        """Let go of what was only needed to list files: the dates of all their neighbours."""
+        self._folders.clear()
+
+    def add_file(self, full: bytes, place_of: Callable[[], Place]) -> str | None:
         """Take in a single file after what there is, or say why it is none. full: what opens it."""
         try:
             found = os.lstat(full)
@@ -93,7 +124,7 @@ class Inputs:
         if not self._sources or not isinstance(self._sources[-1], int):
             self._sources.append(len(self._sources))
         size, changed = (found.st_size, found.st_mtime_ns) if found else (0, 0)
-        self._ledger.list_file(self._sources[-1], full, path, repo, size, changed)
+        self._ledger.list_file(self._sources[-1], Listed(full, size, changed, place_of()))
         self.num_listed += 1
         self.total_bytes += size
         return None
@@ -124,7 +155,7 @@ class Inputs:
         number = 0
         for source in self._sources:
             for about in self._stretches(source, max_bytes):
-                yield Unit(number=number, **shared, **about)
+                yield Unit(number=number, **{**shared, **about})
                 number += 1
 
     def _stretches(self, source: "int | ParquetTable | JsonLines", max_bytes: int) -> Iterator[dict]:
@@ -136,6 +167,7 @@ class Inputs:
                 yield {
                     "path": source.full,
                     "name": source.name,
+                    "columns": source.columns,
                     "n_stored": stored,
                     "first_row": start,
                     "num_rows": rows,
@@ -144,22 +176,23 @@ class Inputs:
             yield {"path": os.path.abspath(source.path), "name": source.name, "n_stored": source.n_stored}
         else:
             entries, size = [], 0
-            for full, path, repo, n_bytes, _ in self._ledger.listed(source):
+            for full, n_bytes, _, place in self._ledger.listed(source):
                 if entries and (size + n_bytes > max_bytes or len(entries) == SHARD_FILES):
                     yield {"entries": tuple(entries), "name": entries[0][1], "n_stored": size}
                     entries, size = [], 0
-                entries.append((os.path.abspath(os.fsdecode(full)), path, repo, n_bytes))
+                path, repo, *about = place
+                entries.append((os.path.abspath(os.fsdecode(full)), path, repo, n_bytes, *about))
                 size += n_bytes
             if entries:
                 yield {"entries": tuple(entries), "name": entries[0][1], "n_stored": size}
 
     def fingerprint(self) -> str:
-        """A hash of what is read: the names, sizes and times of change of all files and tables."""
+        """A hash of what is read: names, sizes, times of change, commits and stars of all files and tables."""
         digest = hashlib.sha256()
         for source in self._sources:
             if isinstance(source, int):
-                for entry in self._ledger.listed(source):
-                    digest.update(repr(entry).encode())
+                for *entry, place in self._ledger.listed(source):
+                    digest.update(repr((*entry, *place)).encode())
             else:
                 about = os.stat(source.full if isinstance(source, ParquetTable) else source.path)
                 digest.update(repr((source.name, about.st_size, about.st_mtime_ns)).encode())
@@ -167,21 +200,22 @@ class Inputs:
 
     def _of_listing(self, source: int, max_bytes: int) -> Iterator[tuple]:
         entries, size, digest = [], 0, hashlib.sha256()
-        for full, path, repo, n_bytes, changed in self._ledger.listed(source):
+        for full, n_bytes, changed, place in self._ledger.listed(source):
             weight = n_bytes if n_bytes <= MAX_BYTES else 0
             if entries and (size + weight > max_bytes or len(entries) == SHARD_FILES):
                 yield self._listed_shard(entries, digest)
                 entries, size, digest = [], 0, hashlib.sha256()
-            entry = (full, path, repo, n_bytes, self._ledger.id_of("folder", repo, path, where=path))
+            entry = (full, n_bytes, self._ledger.id_of(place.origin, place.repo, place.path, where=place.path), place)
             entries.append(entry)
-            digest.update(repr((*entry, changed)).encode())
+            digest.update(repr((*entry[:-1], *place, changed)).encode())
             size += weight
         if entries:
             yield self._listed_shard(entries, digest)
 
     def _listed_shard(self, entries: list[tuple], digest) -> tuple:
-        n_stored = sum(entry[3] for entry in entries)
-        return digest.hexdigest(), entries[0][1], len(entries), n_stored, partial(read_listed, entries)
+        n_stored = sum(n_bytes for _, n_bytes, _, _ in entries)
+        first = entries[0][-1].path
+        return digest.hexdigest(), first, len(entries), n_stored, partial(read_listed, entries)
 
     def _of_table(self, table: ParquetTable | JsonLines, max_bytes: int) -> Iterator[tuple]:
         row = 0
@@ -202,13 +236,7 @@ class Inputs:
 
 def read_listed(entries: list[tuple]) -> pl.DataFrame:
     """Rows of listed files, read now. One that has become a link or a pipe since it was listed is unreadable."""
-    rows = []
-    for full, path, repo, _, doc_id in entries:
-        try:
-            read = read_file(full)
-        except NotAFile:
-            read = Read(None, 0, "preprocess.unreadable")
-        rows.append(file_row(read, doc_id=doc_id, origin="folder", repo=repo, path=path))
+    rows = [place.row(read_again(full), doc_id=doc_id) for full, _, doc_id, place in entries]
     return pl.DataFrame(rows, infer_schema_length=None)
 
 
@@ -237,17 +265,27 @@ def _packed(slices: Iterator[tuple[pl.DataFrame, int]], max_bytes: int) -> Itera
         yield pl.concat(held), stored
 
 
-def open_inputs(paths: Sequence[str], columns: Columns | None = None, outputs: Sequence[Path] = ()) -> Inputs:
+def open_inputs(
+    paths: Sequence[str],
+    columns: Columns | None = None,
+    outputs: Sequence[Path] = (),
+    stars: StarsOf | None = None,
+    max_hub_files: int | None = None,
+) -> Inputs:
     """The inputs at `paths`: folders, files, tables, or patterns of these.
 
     A folder's files have ids, paths and repositories as `collect_folder` gives them; a single file's path starts below
     the folder it lies in, one found by a pattern below the part without a wildcard. outputs: paths that are never
-    input, whatever folder or pattern they lie in. Raises InputError for what cannot work, before anything is read.
+    input, whatever folder or pattern they lie in. stars: of a repository (see `corpora.stars`), for files of folders;
+    tables have a column of their own. Raises InputError for what cannot work, before anything is read.
     """
-    opened = Inputs(columns or Columns())
+    opened = Inputs(columns or Columns(), stars)
     own = {os.path.realpath(os.fsencode(path)) for path in outputs}
     known: set[Path] = set()
     for given in paths:
+        if str(given).startswith(PREFIX):
+            _add_hub(opened, str(given), max_hub_files)
+            continue
         for path, root in _expanded(str(given)):
             place = path.resolve()
             if root is not None and place != root.resolve() / path.relative_to(root):
@@ -262,12 +300,24 @@ def open_inputs(paths: Sequence[str], columns: Columns | None = None, outputs: S
             _refuse_overlap(place, path, known)
             known.add(place)
             _add(opened, path, root, own)
+    opened.forget_folders()
     if opened.total_bytes == opened.num_listed == 0 and not opened.tables:
         found = ", ".join(f"{n} x {what}" for what, n in sorted(opened.skipped.items())) or "nothing"
         raise InputError(
             f"There are no files in {', '.join(map(repr, paths))}: found {found}. Give a folder with files."
         )
     return opened
+
+
+def _add_hub(opened: Inputs, name: str, max_files: int | None) -> None:
+    """Open a data set of the hub. Its name in the inputs is that with the commit, whatever revision was asked for."""
+    tables = hub_tables(name, opened.columns, max_files)
+    if tables.name in opened.names:
+        raise InputError(f"{name!r} is given twice: its files would count twice. Give it once.")
+    columns = replace(tables.columns, language=tables.language, constants=tuple(sorted(tables.constants.items())))
+    for path in tables.paths:
+        opened.add_table(ParquetTable(path, columns))
+    opened.names.append(tables.name)
 
 
 def _expanded(given: str) -> list[tuple[Path, Path | None]]:
@@ -306,12 +356,16 @@ def _add(opened: Inputs, path: Path, root: Path | None, own: set[bytes]) -> None
     """Open one input. root: what a file found by a pattern is named from."""
     if path.is_dir():
         _list_folder(opened, path, own)
-    elif path.name.endswith(TABLES):
-        opened.add_table((ParquetTable if path.suffix == ".parquet" else JsonLines)(path, opened.columns))
+    elif path.name.lower().endswith(TABLES):
+        opened.add_table((ParquetTable if path.suffix.lower() == ".parquet" else JsonLines)(path, opened.columns))
+    elif root is None and path.name.lower().endswith(OTHER_TABLES):
+        raise InputError(
+            f"{str(path)!r} is a table of a kind that is not read. Write Parquet, or JSON Lines ({KINDS})."
+        )
     elif path.is_file() or root is not None:
-        folder = Folder.at(root or path.parent)
-        name = printable_path(os.path.relpath(os.fsencode(path), folder.root))
-        if what := opened.add_file(os.path.realpath(os.fsencode(path)), name, folder.repo_of(name)):
+        folder = opened.folder_at(root or path.parent)
+        relative = os.path.relpath(os.fsencode(path), folder.root)
+        if what := opened.add_file(os.path.realpath(os.fsencode(path)), partial(folder.place_of, relative)):
             opened.skipped[what] += 1
     else:
         raise InputError(f"{str(path)!r} is neither a folder nor a regular file. Give what holds the source files.")
@@ -320,20 +374,19 @@ def _add(opened: Inputs, path: Path, root: Path | None, own: set[bytes]) -> None
 
 def _list_folder(opened: Inputs, path: Path, own: set[bytes]) -> None:
     """List the files of a folder. Raises InputError if all of them are tables."""
-    folder = Folder.at(path)
+    folder = opened.folder_at(path)
     real = os.path.realpath(folder.root)
     num_files = num_tables = 0
     for relative, what in folder.walk():
         place = os.path.join(real, relative)
         if place in own or any(place.startswith(output + b"/") for output in own):
             what = "own output"
-        name = printable_path(relative)
-        what = what or opened.add_file(os.path.join(folder.root, relative), name, folder.repo_of(name))
+        what = what or opened.add_file(os.path.join(folder.root, relative), partial(folder.place_of, relative))
         if what:
             opened.skipped[what] += 1
         else:
             num_files += 1
-            num_tables += name.endswith(TABLES)
+            num_tables += os.fsdecode(relative).lower().endswith(TABLES)
     if num_files and num_files == num_tables:
         raise InputError(
             f"{str(path)!r} holds only tables. A folder is read as source files; for tables give a pattern, "

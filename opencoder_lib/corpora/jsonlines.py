@@ -4,7 +4,6 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -12,7 +11,7 @@ import polars as pl
 
 from opencoder_lib import MB
 from opencoder_lib.corpora.reading import printable_path
-from opencoder_lib.corpora.tables import DTYPES, Columns, Problems, first_line, standard_rows
+from opencoder_lib.corpora.tables import DTYPES, Columns, Problems, date_of, first_line, standard_rows
 from opencoder_lib.errors import InputError
 
 try:
@@ -20,7 +19,12 @@ try:
 except ModuleNotFoundError:  # before Python 3.14
     from backports import zstd
 
-ENDINGS = tuple(f".{name}{packed}" for name in ("jsonl", "ndjson") for packed in ("", ".gz", ".zst"))
+PACKED = {".gz": b"\x1f\x8b", ".zst": b"\x28\xb5\x2f\xfd"}
+# Some corpora call packed lines .json.gz; .json by itself is a source file.
+ENDINGS = (
+    *(f".{name}{packed}" for name in ("jsonl", "ndjson", "json") for packed in PACKED),
+    *(".jsonl", ".ndjson"),
+)
 # In JSON a character of text may take six bytes, so the largest file that is read still fits.
 MAX_LINE = 64 * MB
 BROKEN = (OSError, EOFError, zlib.error, zstd.ZstdError)
@@ -31,15 +35,31 @@ class JsonLines:
 
     def __init__(self, path: Path, columns: Columns):
         self.path, self.name, self.columns = path, printable_path(str(path)), columns
+        self._packed = path.suffix.lower()
         try:
             self.n_stored = path.stat().st_size
             with open(path, "rb") as stored:
+                self._check_packing(stored)
                 first = next((line for _, line, what in self._lines(stored) if not what), b"{")
         except BROKEN as error:
             raise InputError(f"{self.name} cannot be read ({first_line(error)}). Write it again.") from None
         found = parsed(first)
+        if first.lstrip().startswith(b"[") and (isinstance(found, str) or isinstance((found or [0])[0], dict)):
+            raise InputError(f"{self.name} is one array, not JSON Lines. Write one object a line.")
         if isinstance(found, dict):
             columns.check(list(found), f"The first line of {self.name}")
+
+    def _check_packing(self, stored: BinaryIO) -> None:
+        """Raise InputError if the file is packed in another way than its name says."""
+        head = stored.read(8)
+        stored.seek(0)
+        packed = next((ending for ending, magic in PACKED.items() if head.startswith(magic)), None)
+        if packed and packed != self._packed:
+            raise InputError(f"{self.name} is packed as {packed} files are. Rename it.")
+        if self._packed in PACKED and head.lstrip().startswith((b"{", b"[")):
+            raise InputError(f"{self.name} is not packed, as {self._packed} files are. Rename it.")
+        if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise InputError(f"{self.name} is UTF-16. Write it as UTF-8.")
 
     def slices(self, max_bytes: int, problems: Problems) -> Iterator[tuple[pl.DataFrame, int]]:
         """(rows, bytes of the file they stand for), about `max_bytes` of lines at a time."""
@@ -76,9 +96,9 @@ class JsonLines:
                 yield number, line, what
 
     def _unpacked(self, stored: BinaryIO) -> BinaryIO:
-        if self.path.suffix == ".gz":
+        if self._packed == ".gz":
             return gzip.open(stored)
-        if self.path.suffix == ".zst":
+        if self._packed == ".zst":
             # Corpora are packed with long windows; the default limit refuses them.
             return zstd.open(stored, options={zstd.DecompressionParameter.window_log_max: 31})
         return stored
@@ -119,19 +139,10 @@ def _fitting(value: Any, dtype: pl.DataType) -> Any:
             return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
         return None
     if dtype.is_temporal():
-        return _date(value)
+        return date_of(value)
     limit = 2**63 if dtype == pl.Int64 else 2**31
     number = value if isinstance(value, (int, float)) and -limit < value < limit else None
     return number if dtype == pl.Float64 or number is None else int(number)
-
-
-def _date(value: Any) -> datetime | None:
-    """The moment that an ISO 8601 string names, in UTC."""
-    try:
-        found = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        return None
-    return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
 
 
 def parsed(line: bytes) -> Any:

@@ -6,7 +6,9 @@ SQLite keeps a few MB in memory and the rest in a temporary file that disappears
 import hashlib
 import sqlite3
 from collections.abc import Iterator
+from typing import NamedTuple
 
+from opencoder_lib.corpora.folder import Place
 from opencoder_lib.errors import SchemaError
 from opencoder_lib.files import doc_id
 
@@ -14,9 +16,19 @@ CACHE_KILOBYTES = 16_000
 TABLES = """
 CREATE TABLE place (key BLOB PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE id (key BLOB PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE listing (source INTEGER, number INTEGER, full BLOB, path TEXT, repo TEXT, size INTEGER, changed INTEGER,
-                      PRIMARY KEY (source, number)) WITHOUT ROWID;
+CREATE TABLE listing (source INTEGER, number INTEGER, full BLOB, size INTEGER, changed INTEGER, path TEXT, repo TEXT,
+                      origin TEXT, committed INTEGER, stars INTEGER, PRIMARY KEY (source, number)) WITHOUT ROWID;
 """
+
+
+class Listed(NamedTuple):
+    """A file as it was listed. full: the path that opens it; size in bytes; changed: in nanoseconds; place: where it
+    was found, as `folder.Place`."""
+
+    full: bytes
+    size: int
+    changed: int
+    place: Place
 
 
 class Ledger:
@@ -59,20 +71,19 @@ class Ledger:
         self._base.execute(f"UPDATE {table} SET n = n + 1 WHERE key = ?", (key,))
         return n
 
-    def list_file(self, source: int, full: bytes, path: str, repo: str, size: int, changed: int) -> None:
-        """Note a file of a source. full: the path that opens it; size in bytes; changed: nanoseconds."""
+    def list_file(self, source: int, file: Listed) -> None:
+        """Note a file of a source."""
         self._num_listed += 1
-        row = (source, self._num_listed, full, path, repo, size, changed)
-        self._base.execute("INSERT INTO listing VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        row = (source, self._num_listed, file.full, file.size, file.changed, *file.place)
+        self._base.execute("INSERT INTO listing VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
-    def listed(self, source: int) -> Iterator[tuple[bytes, str, str, int, int]]:
-        """(full, path, repo, size, changed) of each file of a source, in the order of listing."""
+    def listed(self, source: int) -> Iterator[Listed]:
+        """Each file of a source, in the order of listing."""
         last = 0
         # In pages: rows may be written to other tables while this is read.
         while page := self._base.execute(
-            "SELECT number, full, path, repo, size, changed FROM listing WHERE source = ? AND number > ? "
-            "ORDER BY number LIMIT 1000",
-            (source, last),
+            "SELECT * FROM listing WHERE source = ? AND number > ? ORDER BY number LIMIT 1000", (source, last)
         ).fetchall():
-            last = page[-1][0]
-            yield from (row[1:] for row in page)
+            last = page[-1][1]
+            for _, _, full, size, changed, *place in page:
+                yield Listed(full, size, changed, Place(*place))

@@ -6,7 +6,8 @@ was found. What is no file at all (a link, a pipe, a folder that cannot be liste
 
 import os
 import stat
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
@@ -22,12 +23,34 @@ class Collection:
     """What a source found.
 
     files: the file frame. skipped: one row per kind of entry that got no row: `what`, `n`, `example`.
-    repos: one row per repository with at least `repo`, `n_files`, `n_bytes`.
+    repos: one row per repository with at least `repo`, `n_files`, `n_bytes`. notes: what could not be learnt about
+    repositories, as `skipped`.
     """
 
     files: pl.DataFrame
     skipped: pl.DataFrame
     repos: pl.DataFrame
+    notes: pl.DataFrame = field(default_factory=lambda: Notes().frame())
+
+
+class Notes:
+    """What could not be learnt, by a sentence that begins with what is counted: 'repository without commits'."""
+
+    def __init__(self):
+        self._found: dict[str, dict[str, int]] = {}
+
+    def note(self, what: str, where: str, n: int = 1) -> None:
+        """It holds for `n` things at `where`. Said again of the same place, it counts once."""
+        self._found.setdefault(what, {})[where] = n
+
+    def counts(self) -> Counter:
+        """How many things each sentence is true of."""
+        return Counter({what: sum(places.values()) for what, places in self._found.items()})
+
+    def frame(self) -> pl.DataFrame:
+        """One row per sentence: `what`, `n`, and the first place as `example`."""
+        rows = [(what, sum(places.values()), min(places)) for what, places in sorted(self._found.items())]
+        return pl.DataFrame(rows, schema={"what": pl.String, "n": pl.Int64, "example": pl.String}, orient="row")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ null with the reason in `removed_by`. What is wrong with single lines is kept in
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from opencoder_lib.errors import InputError, did_you_mean
 from opencoder_lib.files import ORIGINS, SCHEMA
 
 STANDARD = (
-    *("doc_id", "text", "path", "repo", "license", "natural_language", "n_bytes", "stars", "committed_at"),
+    *("doc_id", "text", "path", "repo", "license", "language", "natural_language", "n_bytes", "stars", "committed_at"),
     *("origin", "removed_by", "measured"),
 )
 DTYPES = {name: pl.String() if name == "origin" else SCHEMA[name] for name in STANDARD}
@@ -28,7 +29,7 @@ OTHER_NAMES = {
     "text": ("content", "code", "body", "source", "raw_content", "document"),
     "path": ("file_path", "filepath", "filename", "file_name", "max_stars_repo_path", "file"),
 }
-# A column of these must have the right kind; another one of a foreign kind counts as absent.
+# A column of these must have the right kind; another one of a foreign kind counts as absent, which is noted.
 MUST_FIT = ("text", "path", "doc_id", "repo", "natural_language", "n_bytes")
 MAX_ROWS = 1024
 MAX_EXAMPLES = 5
@@ -36,12 +37,18 @@ MAX_EXAMPLES = 5
 
 @dataclass(frozen=True)
 class Columns:
-    """What a table calls its text, its path, its id and its repository."""
+    """What a table calls its text, its path, its id and its repository.
+
+    language: its column of languages in the words of languages.toml; without a name the path says the language, as a
+    column `language` may be anything. constants: standard columns that have one value in all rows.
+    """
 
     text: str = "text"
     path: str = "path"
     doc_id: str = "doc_id"
     repo: str = "repo"
+    language: str = ""
+    constants: tuple[tuple[str, str], ...] = ()
 
     def source_of(self, name: str) -> str:
         """The table's name for a standard column."""
@@ -82,12 +89,13 @@ class Problems:
 class ParquetTable:
     """A Parquet file read by slices of rows, whatever the size of its row groups.
 
-    further: its columns that are not standard, with their types. extra: those of them that are wanted after the
+    further: its columns that are not standard, with their types. unfit: standard ones of a foreign kind, which count as
+    absent, with a sentence each. extra: those of them that are wanted after the
     standard ones, as far as this table has them.
     """
 
     def __init__(self, path: Path, columns: Columns, extra: Sequence[str] = ()):
-        self.name = printable_path(str(path))
+        self.name, self.columns = printable_path(str(path)), columns
         if self.name != str(path):
             raise InputError(f"The name {self.name!r} is not UTF-8, which a Parquet file's must be here. Rename it.")
         self.full = os.path.abspath(path)
@@ -100,6 +108,11 @@ class ParquetTable:
             raise InputError(f"{self.name} cannot be read as Parquet ({first_line(error)}). Write it again.") from None
         columns.check(schema.names(), self.name)
         here = {name: columns.source_of(name) for name in STANDARD if columns.source_of(name) in schema}
+        self.unfit = [
+            f"table whose column {name!r} is {schema[source]}, not {_wanted(name)}: not read"
+            for name, source in here.items()
+            if not _fits(name, schema[source])
+        ]
         # What `clean` adds to an output is not the user's when that is read again.
         used = {*here.values(), *SCHEMA, "survivor_in"}
         self.further = {name: dtype for name, dtype in schema.items() if name not in used}
@@ -153,7 +166,8 @@ class ParquetTable:
 
     def _rows(self, raw: pl.DataFrame) -> pl.DataFrame:
         further = [raw[name] for name in self._extra if name in raw.columns]
-        return standard_rows(raw, self.name).with_columns(further)
+        constants = {name: pl.lit(value) for name, value in self.columns.constants}
+        return standard_rows(raw, self.name).with_columns(**constants).with_columns(further)
 
     def _stored_until(self, row: int) -> int:
         return self.n_stored * row // self.n_rows
@@ -185,36 +199,53 @@ def standard_rows(raw: pl.DataFrame, where: str) -> pl.DataFrame:
     )
 
 
-def _fitting(raw: pl.DataFrame, name: str, where: str) -> pl.Series:
-    """The column as the file frame wants it; all null where there is none."""
-    wanted = pl.String() if name == "origin" else SCHEMA[name]
-    nothing = pl.Series(name, [None], dtype=wanted).new_from_index(0, raw.height)
-    if name not in raw.columns or raw.schema[name] == pl.Null:
-        return nothing
-    column, dtype = raw[name], raw.schema[name]
-    if name == "text" and dtype == pl.Binary:
-        return nothing
+def _fits(name: str, dtype: pl.DataType) -> bool:
+    """Whether a column of this type can become the standard one called `name`."""
+    wanted = _wanted(name)
+    if dtype == pl.Null or (name == "text" and dtype == pl.Binary):
+        return True
     if wanted == pl.String:
         numbers = dtype.is_integer() and name in ("doc_id", "repo")
-        fits = numbers or dtype in (pl.String, pl.Categorical, pl.Enum)
-        if name == "license" and dtype == pl.List(pl.String):
-            column, fits = column.list.join(", "), True
-    elif wanted.is_temporal():
-        fits = dtype in (pl.Date, pl.Datetime)
-        if fits and getattr(dtype, "time_zone", None):
-            column = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
-    else:
-        fits = dtype.is_numeric()
+        lists = name == "license" and dtype == pl.List(pl.String)
+        return numbers or lists or dtype in (pl.String, pl.Categorical, pl.Enum)
+    return dtype in (pl.Date, pl.Datetime, pl.String) if wanted.is_temporal() else dtype.is_numeric()
+
+
+def _wanted(name: str) -> pl.DataType:
+    return pl.String() if name == "origin" else SCHEMA[name]
+
+
+def _fitting(raw: pl.DataFrame, name: str, where: str) -> pl.Series:
+    """The column as the file frame wants it; all null where there is none."""
+    wanted = _wanted(name)
+    dtype = raw.schema.get(name, pl.Null())
+    fits = _fits(name, dtype)
     if not fits and name in MUST_FIT:
         raise InputError(
             f"{where}: the column for {name!r} must be {wanted}, it is {dtype}. Name or write another one."
         )
-    if not fits:
-        return nothing
+    if not fits or dtype == pl.Null or (name == "text" and dtype == pl.Binary):
+        return pl.Series(name, [None], dtype=wanted).new_from_index(0, raw.height)
+    column = raw[name]
+    if dtype == pl.List(pl.String):
+        column = column.list.join(", ")
+    elif wanted.is_temporal() and dtype == pl.String:
+        column = pl.Series(name, [date_of(value) for value in column], dtype=wanted)
+    elif wanted.is_temporal() and getattr(dtype, "time_zone", None):
+        column = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
     column = column.cast(wanted, strict=False)
     if name == "origin":
         column = column.set(~column.is_in(ORIGINS), None)
     return column
+
+
+def date_of(value: Any) -> datetime | None:
+    """The moment that an ISO 8601 string names, in UTC; null if it names none."""
+    try:
+        found = datetime.fromisoformat(value)
+        return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def _decoded(frame: pl.DataFrame, data: pl.Series) -> pl.DataFrame:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import polars as pl
 
+from opencoder_lib.corpora.folder import Place
 from opencoder_lib.corpora.jsonlines import JsonLines
-from opencoder_lib.corpora.reading import NotAFile, Read, file_row, read_file
+from opencoder_lib.corpora.reading import NotAFile, Read, read_file
 from opencoder_lib.corpora.tables import DTYPES, Columns, ParquetTable, Problems
 from opencoder_lib.errors import InputError
 
@@ -23,9 +24,10 @@ UNFIT = (pl.Int128, pl.UInt128, pl.Object)
 class Unit:
     """A stretch of the inputs.
 
-    path: of the table; entries: (path that opens it, path, repository, bytes) of each listed file where there is none.
-    first_row, num_rows: of a Parquet file. n_stored: bytes of the inputs it stands for. extra: further columns of a
-    Parquet file that pass through, with their types.
+    path: of the table; entries: where there is none, of each listed file the path that opens it, then its path,
+    repository, bytes, origin, second of its last commit, and stars. first_row, num_rows: of a Parquet file.
+    n_stored: bytes of the inputs it stands for. extra: further columns of a Parquet file that pass through, with their
+    types.
     """
 
     number: int
@@ -35,7 +37,7 @@ class Unit:
     path: str = ""
     first_row: int = 0
     num_rows: int = 0
-    entries: tuple[tuple[str, str, str, int], ...] = ()
+    entries: tuple[tuple[str, str, str, int, str, int | None, int | None], ...] = ()
     extra: tuple[str, ...] = ()
 
     def to_json(self) -> str:
@@ -46,10 +48,10 @@ class Unit:
     def from_json(cls, text: str) -> "Unit":
         """The unit that `to_json` wrote."""
         found = json.loads(text)
+        constants = tuple(map(tuple, found["columns"].pop("constants")))
+        columns = Columns(**found["columns"], constants=constants)
         entries = tuple(map(tuple, found.pop("entries")))
-        return cls(
-            **found | {"columns": Columns(**found["columns"]), "entries": entries, "extra": tuple(found["extra"])}
-        )
+        return cls(**found | {"columns": columns, "entries": entries, "extra": tuple(found["extra"])})
 
     def frames(self, max_bytes: int, problems: Problems) -> Iterator[pl.DataFrame]:
         """Its rows in order, about `max_bytes` of text at a time: the standard columns, then `extra`.
@@ -70,7 +72,7 @@ class Unit:
     def _read(self, max_bytes: int, problems: Problems) -> Iterator[pl.DataFrame]:
         if self.entries:
             yield from self._listed(max_bytes)
-        elif self.path.endswith(".parquet"):
+        elif self.path.lower().endswith(".parquet"):
             table = ParquetTable(Path(self.path), self.columns, self.extra)
             for rows, _ in table.slices(max_bytes, problems, self.first_row, self.first_row + self.num_rows):
                 yield rows
@@ -80,8 +82,8 @@ class Unit:
 
     def _listed(self, max_bytes: int) -> Iterator[pl.DataFrame]:
         rows, size = [], 0
-        for full, path, repo, n_bytes in self.entries:
-            rows.append(file_row(_read(os.fsencode(full)), origin="folder", repo=repo, path=path))
+        for full, path, repo, n_bytes, *about in self.entries:
+            rows.append(Place(path, repo, *about).row(read_again(os.fsencode(full))))
             size += n_bytes
             if size >= max_bytes:
                 yield pl.DataFrame(rows, schema=DTYPES)
@@ -90,7 +92,7 @@ class Unit:
             yield pl.DataFrame(rows, schema=DTYPES)
 
 
-def _read(full: bytes) -> Read:
+def read_again(full: bytes) -> Read:
     """A listed file, read now. One that has become a link or a pipe since it was listed is unreadable."""
     try:
         return read_file(full)

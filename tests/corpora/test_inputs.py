@@ -11,7 +11,7 @@ import pytest
 from opencoder_lib.corpora import collect_folder
 from opencoder_lib.corpora.inputs import Inputs, open_inputs
 from opencoder_lib.corpora.jsonlines import zstd
-from opencoder_lib.corpora.tables import Columns
+from opencoder_lib.corpora.tables import Columns, Problems
 from opencoder_lib.errors import InputError, SchemaError
 from opencoder_lib.files import doc_id, new_files
 
@@ -155,6 +155,39 @@ def test_packed_lines_read_like_plain_ones(tmp_path, packed):
     path = tmp_path / f"t.jsonl{packed}"
     path.write_bytes(pack(data[:half]) + pack(data[half:]))
     assert files_of(path, max_bytes=500)["text"].to_list() == ["x" * at for at in range(200)]
+
+
+def test_endings_in_capitals_and_packed_json_are_tables_too(tmp_path):
+    data = b'{"path": "a.py", "text": "x"}\n'
+    (tmp_path / "t.json.gz").write_bytes(gzip.compress(data))
+    (tmp_path / "t.JSONL").write_bytes(data)
+    table(tmp_path / "t.Parquet", path=["a.py"], text=["x"])
+    paths = [str(path) for path in sorted(tmp_path.iterdir())]
+    assert read(open_inputs(paths))["path"].to_list() == ["a.py"] * 3
+    frames = [rows for unit in open_inputs(paths).units(10**6) for rows in unit.frames(10**6, Problems())]
+    assert pl.concat(frames)["path"].to_list() == ["a.py"] * 3
+    # Within a folder it is a source file like any other.
+    tree(tmp_path / "src", {"t.json.gz": gzip.compress(data), "a.py": "x"})
+    assert files_of(tmp_path / "src")["removed_by"].to_list() == [None, "preprocess.binary"]
+
+
+def test_a_column_of_a_foreign_kind_is_noted_and_dates_may_be_written_out(tmp_path):
+    place = table(
+        tmp_path / "t.parquet",
+        path=["a", "b", "c"],
+        text=["1", "2", "3"],
+        stars=["many"] * 3,
+        license=[5] * 3,
+        committed_at=["2024-02-01T01:00:00+01:00", "2024-02-01", "yesterday"],
+    )
+    inputs = open_inputs([str(place)])
+    assert inputs.noted.frame().rows() == [
+        ("table whose column 'license' is Int64, not String: not read", 1, str(place)),
+        ("table whose column 'stars' is String, not Int32: not read", 1, str(place)),
+    ]
+    found = read(inputs)
+    assert found["committed_at"].to_list() == [datetime(2024, 2, 1), datetime(2024, 2, 1), None]
+    assert found["stars"].null_count() == found["license"].null_count() == 3
 
 
 def test_lines_that_cannot_be_read_are_noted_with_their_number_and_the_rest_goes_on(tmp_path):
@@ -362,6 +395,9 @@ def test_mistakes_name_the_thing_and_the_way_out(tmp_path):
     table(tmp_path / "kind.parquet", path=["a"], text=[5])
     table(tmp_path / "ids.parquet", path=["a"], text=["b"], doc_id=[[1]])
     lines(tmp_path / "stack.jsonl", [{"path": "a", "content": "b"}])
+    packed = {"plain.jsonl.gz": b'{"path"', "packed.jsonl": gzip.compress(b"x"), "other.jsonl.xz": b"x"}
+    arrays = {"array.jsonl": '[\n{"path": "a"}]', "line.jsonl": '[{"path": "a"}]', "wide.jsonl": "{}".encode("utf-16")}
+    tree(tmp_path, packed | arrays)
     tables = tree(tmp_path / "tables", {})
     tables.mkdir()
     table(tables / "1.parquet", path=["a"], text=["b"])
@@ -372,6 +408,12 @@ def test_mistakes_name_the_thing_and_the_way_out(tmp_path):
         (["empty"], r"no files in .*found 1 x version control"),
         (["bad.parquet"], r"bad\.parquet cannot be read as Parquet \(.+\)\. Write it again"),
         (["bad.jsonl.gz"], r"bad\.jsonl\.gz cannot be read \(.+\)"),
+        (["plain.jsonl.gz"], r"plain\.jsonl\.gz is not packed, as \.gz files are\. Rename it"),
+        (["packed.jsonl"], r"packed\.jsonl is packed as \.gz files are\. Rename it"),
+        (["other.jsonl.xz"], r"other\.jsonl\.xz' is a table of a kind that is not read\. Write Parquet, or JSON Lines"),
+        (["array.jsonl"], r"array\.jsonl is one array, not JSON Lines\. Write one object a line"),
+        (["line.jsonl"], r"line\.jsonl is one array"),
+        (["wide.jsonl"], r"wide\.jsonl is UTF-16\. Write it as UTF-8"),
         (["stack.parquet"], r"no column 'text' for the text\. It has: path, content\. Is it --text-column content\?"),
         (["stack.jsonl"], r"The first line of .*stack\.jsonl has no column 'text'.*--text-column content"),
         (["near.parquet"], r"no column 'path'.*It has: pathh, text\. Did you mean pathh\?.*--path-column"),
