@@ -52,3 +52,80 @@ def test_the_funnel_shows_what_is_left_and_what_went_from_zero_up():
         "Bars of what is left after each stage. 3 files of 10.0 MB are collected; exact removes 1 files"
     )
     assert alt.endswith("Left: 2 files, 7.0 MB.")
+
+
+def sampled(*rows: tuple[str, int, int, int, int | None]) -> pl.DataFrame:
+    columns = ["language", "bytes_before", "bytes_after", "files_before", "files_after"]
+    return pl.DataFrame(rows, schema=columns, orient="row")
+
+
+def test_before_and_after_draws_both_bars_from_zero_and_marks_the_budget():
+    rows = sampled(("java", 9_000_000, 4_000_000, 90, 41), ("c", 5_000_000, 5_000_000, 7, 7))
+    figure, alt = composition.before_and_after(rows, {"java": 4_500_000}, logarithmic=False)
+    left, right = figure.axes
+    assert bars(left)[:4] == pytest.approx([9, 4, 5, 5])
+    assert bars(right)[:4] == [90, 41, 7, 7]
+    assert list(left.lines[0].get_xdata()) == [4.5, 4.5]
+    assert [text.get_text() for text in left.texts] == ["9 → 4", "5"]
+    assert left.get_xlim()[0] == 0
+    assert "linear" in left.get_xlabel()
+    assert "java falls from 9 to 4 MB; all others stay as they were." in alt
+
+
+def test_a_language_with_a_budget_is_shown_however_small_and_the_rest_is_summed():
+    rows = sampled(("c", 9000, 9000, 9, 9), ("go", 800, 800, 8, 8), ("r", 70, 70, 7, 7), ("html", 50, 20, 5, 2))
+    figure, _ = composition.before_and_after(rows, {"html": 30}, top=1)
+    left, right = figure.axes
+    assert [label.get_text() for label in left.get_yticklabels()] == ["c", "html", "other (2)"]
+    assert right.texts[2].get_text() == "15"
+    assert left.get_xscale() == "log"
+    assert "logarithmic" in left.get_xlabel()
+
+
+def test_a_number_of_files_that_is_not_known_is_said_and_not_drawn():
+    figure, _ = composition.before_and_after(sampled(("html", 10**9, 10**8, 45_100_000, None)), logarithmic=False)
+    assert figure.axes[1].texts[0].get_text() == "45.1 M → not given"
+    assert bars(figure.axes[1])[:2] == [45_100_000, 0]
+
+
+@pytest.mark.parametrize("rows", [[], [("c", 0, 0, 2, 2)]], ids=["no file", "only empty files"])
+def test_a_sampling_of_nothing_says_so(rows):
+    figure, alt = composition.before_and_after(sampled(*rows) if rows else sampled(("c", 1, 1, 1, 1)).clear())
+    figure.canvas.draw()
+    assert alt == "No file reached the sampling."
+
+
+def test_the_cut_off_figure_fills_what_is_kept():
+    places = pl.DataFrame({"place": [0.6, 0.2, 0.4], "n_bytes": [2_000, 3_000, 4_000]})
+    figure, alt = composition.cut_off(places, 8_000, 0.6, "html")
+    assert list(figure.axes[0].lines[0].get_ydata()) == [0, 3, 7, 9, 9]
+    assert "kB" in figure.axes[0].get_ylabel()
+    assert "to 9 kB in 3 files. The budget of 8 kB is reached at place 0.600; the 2 files before it are kept." in alt
+    _, none = composition.cut_off(places.clear(), 1, 1.0, "java")
+    assert none == "There is no java file."
+
+
+def test_a_budget_that_all_files_fit_is_not_said_to_be_reached():
+    places = pl.DataFrame({"place": [0.5], "n_bytes": [1_000]})
+    _, alt = composition.cut_off(places, 2_000, 1.0, "html")
+    assert "All of them fit the budget of 2 kB." in alt
+
+
+def test_choices_are_dots_with_the_range_of_other_keys_and_leave_out_no_cut():
+    table = pl.DataFrame(
+        {
+            "choice": ["no cut", "hash", "stars", "none fits"],
+            "files": [9, 4, 3, 0],
+            "repos": [3, 2, 1, 0],
+            "frac_mixture_moved": [0.0, 0.1, 0.5, None],
+            "frac_mixture_moved_lowest": [None, 0.05, None, None],
+            "frac_mixture_moved_highest": [None, 0.2, None, None],
+        }
+    )
+    figure, alt = composition.choices(table, "python")
+    axes = figure.axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["hash", "stars"]
+    assert [list(line.get_xdata()) for line in axes.lines] == [[5, 20], [10], [50]]
+    assert axes.get_xlim()[0] == 0
+    assert "hash 10% (5% to 20% under other keys); stars 50%." in alt
+    assert composition.choices(table.head(1), "python")[1] == "No choice keeps a byte."
