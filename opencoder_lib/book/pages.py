@@ -12,8 +12,9 @@ from opencoder_lib.paper import format_value
 from opencoder_lib.report import OUTCOMES
 from opencoder_lib.store import read_json
 
-CORPUS, FILTERS = "01-collect-and-preprocess", "05-heuristic-filters"
-STAGES = ("preprocess", "exact", "fuzzy", "filter")
+CORPUS, TRANSFORM, FILTERS = "01-collect-and-preprocess", "04-transform", "05-heuristic-filters"
+SAMPLING = "06-sampling"
+STAGES = ("preprocess", "exact", "fuzzy", "transform", "filter", "sample")
 RECORD_FIELDS = ("profile", "device", "date", "commit", "claims")
 CLAIM_FIELDS = ("key", "what", "reported", "measured", "unit", "section", "status", "outcome", "because", "seeds")
 
@@ -237,12 +238,12 @@ def funnel_figure(project: Project, static: Path) -> str:
     from opencoder_lib.chapter import Chapter
     from opencoder_lib.files import funnel
 
-    if not (project.build / "runs" / f"{FILTERS}.json").is_file():
-        return "Chapter 5 has not run, so there is nothing to draw yet.\n"
+    if not (project.build / "runs" / f"{SAMPLING}.json").is_file():
+        return "Chapter 6 has not run, so there is nothing to draw yet.\n"
     from opencoder_lib.plots.funnel import funnel as draw
 
-    corpus = Chapter("landing page", project.profile, 0, project.root, [CORPUS, FILTERS], {}).load_corpus(FILTERS)
-    steps = funnel(corpus, STAGES)
+    reader = Chapter("landing page", project.profile, 0, project.root, [CORPUS, TRANSFORM, SAMPLING], {})
+    steps = funnel(reader.load_corpus(SAMPLING), STAGES, reader.load("edits", TRANSFORM))
     figure, alt = draw(steps)
     static.mkdir(parents=True, exist_ok=True)
     figure.savefig(static / "funnel.png", dpi=160, transparent=True, bbox_inches="tight", metadata={"Software": None})
