@@ -238,7 +238,9 @@ def clean(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the output.")],
     stages: Annotated[
         str | None,
-        typer.Option("--stages", metavar="NAMES", help="Of **preprocess,exact,fuzzy,filter**; all by default."),
+        typer.Option(
+            "--stages", metavar="NAMES", help="Of **preprocess,exact,fuzzy,transform,filter,sample**; all by default."
+        ),
     ] = None,
     bands: Annotated[int, typer.Option(min=2, help="LSH bands.")] = 16,
     rows: Annotated[int, typer.Option(min=1, help="Hash values in a band; bands x rows hashes are made.")] = 128,
@@ -250,6 +252,39 @@ def clean(
     rulebook: Annotated[
         str, typer.Option("--rulebook", metavar="NAME|PATH", help="**released**, **corrected**, or a file of your own.")
     ] = "released",
+    budget: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--budget",
+            metavar="LANGUAGE=SIZE",
+            help="Most bytes a language may keep, e.g. **html=2GB**; the paper's by default, **none** for no budgets. "
+            "May be repeated.",
+        ),
+    ] = None,
+    licences: Annotated[
+        str, typer.Option("--licences", metavar="any|permissive", help="Which licences may stay.")
+    ] = "any",
+    text_files: Annotated[
+        str,
+        typer.Option("--text-files", metavar="all|named", help="All text files, or READMEs and their like only."),
+    ] = "all",
+    notebooks: Annotated[
+        bool,
+        typer.Option("--notebooks/--no-notebooks", help="Turn notebooks into text, code and output, or drop them."),
+    ] = True,
+    stars: Annotated[
+        str | None,
+        typer.Option(
+            "--stars",
+            metavar="FILE.csv|github",
+            help="Stars of repositories: a table with the columns repo and stars, or GitHub's, with a token in "
+            "GITHUB_TOKEN.",
+        ),
+    ] = None,
+    max_files: Annotated[
+        int | None,
+        typer.Option("--max-files", min=1, help="Take only so many files of each data set of the hub; all by default."),
+    ] = None,
     against: Annotated[
         list[Path] | None,
         typer.Option("--against", metavar="DIR", help="Output of an earlier run: what it kept is not kept again."),
@@ -275,12 +310,14 @@ def clean(
     id_column: IdColumn = "doc_id",
     repo_column: RepoColumn = "repo",
 ) -> None:
-    """Clean a corpus: keep source files, drop exact and near-duplicates, filter by rules.
+    """Clean a corpus: keep source files, drop copies, take out notices and personal data, filter, sample.
 
-    DIR/kept and DIR/removed hold every file read, with the reason and the file kept instead; DIR/report.json the
-    numbers. Text is read a few megabytes at a time; what grows with the corpus is some hundred bytes to two kilobytes a
-    file while hashes are grouped (**--dry-run** estimates it). After an interruption the same command goes on where it
-    was; the result is the same for any number of jobs or nodes. Further columns of Parquet inputs pass through.
+    Inputs are those of **filter**, and data sets of the Hugging Face hub: **hub:OWNER/NAME[/CONFIG][@REVISION]**.
+    DIR/kept and DIR/removed hold every file read, with the reason and the file kept instead; DIR/report.html shows the
+    run, DIR/README.md is a dataset card. In a folder of git clones, files have the dates of their commits. Text is read
+    a few megabytes at a time; what grows with the corpus is some hundred bytes to two kilobytes a file while hashes are
+    grouped (**--dry-run** estimates it). After an interruption the same command goes on where it was; the result is the
+    same for any number of jobs or nodes. Further columns of Parquet inputs pass through.
     """
     global _leave_at_once
     _leave_at_once = True
@@ -288,6 +325,7 @@ def clean(
     from opencoder_lib.clean.command import Order, clean
     from opencoder_lib.corpora.tables import Columns
     from opencoder_lib.refine.minhash import MinHash
+    from opencoder_lib.refine.sampling import parse_budgets
 
     order = Order(
         inputs=tuple(paths),
@@ -296,6 +334,12 @@ def clean(
         stages=stages,
         minhash=MinHash(ngram=ngram, num_hashes=bands * rows, bands=bands, rows=rows, verify=verify),
         rulebook=rulebook,
+        budgets=None if budget is None else {} if budget == ["none"] else parse_budgets(budget),
+        licences=licences,
+        text_files=text_files,
+        notebooks=notebooks,
+        stars=stars,
+        max_files=max_files,
         opt_out=opt_out,
         against=tuple(against or ()),
         engine=engine,
@@ -303,6 +347,23 @@ def clean(
         jobs=jobs,
     )
     clean(order, dry_run)
+
+
+@app.command(epilog="Example:  **opencoder diff cleaned cleaned-128-bands**")
+def diff(
+    first: Annotated[Path, typer.Argument(metavar="DIR1", help="Output of **clean**.")],
+    second: Annotated[Path, typer.Argument(metavar="DIR2", help="Another one.")],
+    rows: Annotated[
+        Path | None, typer.Option("--rows", metavar="FILE.parquet", help="Write every file that changed there.")
+    ] = None,
+) -> None:
+    """Tell what changed between two runs of **clean** and why: settings, the fate of files, texts, languages.
+
+    Files are matched by their ids. Exit code 0 whether or not they differ.
+    """
+    from opencoder_lib.clean.compare import diff
+
+    diff(first, second, rows)
 
 
 @app.command(epilog="Example:  **opencoder why cleaned 3f9ac2**")

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -16,18 +16,21 @@ from opencoder_lib import __version__
 from opencoder_lib.clean.engine import Engine
 from opencoder_lib.clean.optout import OptOut, read_opt_out
 from opencoder_lib.clean.parts import WORK, num_rows
-from opencoder_lib.clean.plan import Plan, chosen_stages, unit_bytes
-from opencoder_lib.clean.report import empty_parts, tell_done, tell_plan, write_clusters, write_report
+from opencoder_lib.clean.plan import LICENCES, TEXT_FILES, Plan, chosen_stages, unit_bytes
+from opencoder_lib.clean.report import tell_done, tell_plan
+from opencoder_lib.clean.results import OUTPUT, write_results
 from opencoder_lib.clean.run import Run, carry_out, console
 from opencoder_lib.compiled import is_first_run
 from opencoder_lib.corpora.inputs import Inputs, open_inputs
 from opencoder_lib.corpora.reading import MAX_BYTES, printable_path
+from opencoder_lib.corpora.stars import GitHub, StarsOf, read_stars, stars_of
 from opencoder_lib.corpora.tables import Columns, ParquetTable
 from opencoder_lib.corpora.units import extra_columns
 from opencoder_lib.errors import CookbookError, CorruptArtifact, InputError
 from opencoder_lib.machine import num_processors
 from opencoder_lib.quality import load_rules
 from opencoder_lib.refine.minhash import MinHash
+from opencoder_lib.refine.sampling import paper_budgets
 from opencoder_lib.shards import explained_if_full
 from opencoder_lib.store import library_hash, read_json, versions, write_json
 
@@ -47,7 +50,12 @@ class OutputFolderError(CookbookError):
 
 @dataclass(frozen=True)
 class Order:
-    """What the user asks for. stages: null for all; jobs: tasks at once, one per processor by default."""
+    """What the user asks for.
+
+    stages: null for all. budgets: bytes a language may have, the paper's for null. stars: a table of repositories and
+    stars, or "github" to ask there. max_files: of each data set of the hub, all for null. jobs: tasks at once, one per
+    processor by default.
+    """
 
     inputs: tuple[str, ...]
     out: Path
@@ -55,6 +63,12 @@ class Order:
     stages: str | None = None
     minhash: MinHash = field(default_factory=MinHash)
     rulebook: str = "released"
+    budgets: Mapping[str, int] | None = None
+    licences: str = LICENCES[0]
+    text_files: str = TEXT_FILES[0]
+    notebooks: bool = True
+    stars: str | None = None
+    max_files: int | None = None
     opt_out: Path | None = None
     against: tuple[Path, ...] = ()
     engine: str = "native"
@@ -63,13 +77,16 @@ class Order:
 
 
 def clean(order: Order, dry_run: bool = False) -> dict[str, Any] | None:
-    """Write DIR/kept, DIR/removed, DIR/clusters.parquet and DIR/report.json; return the report, null for a dry run.
+    """Write what `results.OUTPUT` names into DIR; return the report, null for a dry run.
 
     A run that was cut off goes on where it was; one that is complete is left as it is. Raises OutputFolderError when
     DIR holds anything else.
     """
     _check_folder(order.out)
-    inputs = open_inputs(order.inputs, order.columns, outputs=(order.out,))
+    stars, kept = _stars(order)
+    inputs = open_inputs(
+        order.inputs, order.columns, outputs=(order.out, *kept), stars=stars, max_hub_files=order.max_files
+    )
     plan = _plan(order, inputs)
     jobs = order.jobs or num_processors()
     if dry_run:
@@ -105,18 +122,26 @@ def _work(order: Order, plan: Plan, inputs: Inputs, jobs: int, about: dict[str, 
     except KeyboardInterrupt:
         console.print("Stopped. What is done is kept: the same command goes on from there.")
         raise
-    write_clusters(plan)
-    empty_parts(plan)
     with explained_if_full(order.out / "report.json"):
-        write_report(plan, inputs, notes, run, about, time.monotonic() - began)
+        write_results(plan, inputs, notes, run, about, time.monotonic() - began)
 
 
 def _publish(done: Path, out: Path) -> dict[str, Any]:
     """Move the output into DIR, the report last: where it is, all is. Returns the report."""
-    for name in ("kept", "removed", "clusters.parquet", "report.json"):
+    for name in OUTPUT:
         if (done / name).exists():
             os.replace(done / name, out / name)
     return read_json(out / "report.json")
+
+
+def _stars(order: Order) -> tuple[StarsOf | None, tuple[Path, ...]]:
+    """Where stars come from, and the file that keeps what GitHub says: it changes, and a run shall be repeatable."""
+    if order.stars is None:
+        return None, ()
+    if order.stars != "github":
+        return stars_of(read_stars(order.stars)), ()
+    cache = order.out.with_name(f"{order.out.name}.stars.csv")
+    return GitHub(cache=cache), (cache,)
 
 
 def _plan(order: Order, inputs: Inputs) -> Plan:
@@ -127,6 +152,10 @@ def _plan(order: Order, inputs: Inputs) -> Plan:
         stages=chosen_stages(order.stages),
         minhash=order.minhash,
         rules=load_rules(order.rulebook),
+        budgets=dict(paper_budgets() if order.budgets is None else order.budgets),
+        licences=order.licences,
+        text_files=order.text_files,
+        notebooks=order.notebooks,
         max_bytes=MAX_BYTES,
         unit_bytes=unit_bytes(inputs.total_bytes),
         opt_out=read_opt_out(order.opt_out) if order.opt_out else OptOut(),
@@ -156,6 +185,8 @@ def _about(order: Order, plan: Plan, inputs: Inputs) -> dict[str, Any]:
         "columns": asdict(order.columns),
         "inputs": inputs.names,
         "inputs_fingerprint": inputs.fingerprint(),
+        "stars": order.stars,
+        "max_files": order.max_files,
         "rulebook_sha256": plan.rules.sha256,
         "opt_out_sha256": hashlib.sha256(repr(plan.opt_out.entries).encode()).hexdigest(),
         "against_sha256": [

@@ -2,7 +2,7 @@
 
 DIR/.work/ORDER     while the run lasts: text/ (the input as read, judged by preprocessing), a folder a pass with a mark
                     a task, the decisions of each stage, and done/, which becomes the output
-DIR                 kept/, removed/, clusters.parquet and, last of all, report.json
+DIR                 what results.OUTPUT names, report.json last of all
 """
 
 import errno
@@ -26,8 +26,9 @@ from opencoder_lib.shards import explained_if_full
 from opencoder_lib.store import write_atomically
 
 WORK = ".work"
-FOLDERS = [(name,) for name in ("read", "text", "ids", "digests", "exact-decisions", "keys", "bands", "sets")]
-FOLDERS += [(name,) for name in ("decide", "fuzzy-decisions", "write")] + [("done", "kept"), ("done", "removed")]
+FOLDERS = [(name,) for name in ("read", "text", "ids", "evidence", "licences", "digests", "exact-decisions", "keys")]
+FOLDERS += [(name,) for name in ("bands", "sets", "decide", "fuzzy-decisions", "write", "edits", "judged", "places")]
+FOLDERS += [("sample",), ("done", "kept"), ("done", "removed")]
 
 
 @dataclass(frozen=True)
@@ -150,12 +151,12 @@ def num_row_groups(path: str | Path) -> int:
         return pq.read_metadata(path).num_row_groups
 
 
-def num_rows(folder: Path) -> int:
-    """How many rows the Parquet files of a folder have. Raises InputError where one is damaged."""
+def num_rows(path: Path) -> int:
+    """How many rows a Parquet file, or those of a folder, have. Raises InputError where one is damaged."""
     found = 0
-    for path in folder.glob("*.parquet"):
-        with explained_if_damaged(path):
-            found += pq.read_metadata(path).num_rows
+    for part in path.glob("*.parquet") if path.is_dir() else (path,):
+        with explained_if_damaged(part):
+            found += pq.read_metadata(part).num_rows
     return found
 
 

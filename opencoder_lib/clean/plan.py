@@ -16,7 +16,9 @@ from opencoder_lib.quality import Rulebook
 from opencoder_lib.refine.clusters import KEEP
 from opencoder_lib.refine.minhash import MinHash
 
-STAGES = ("preprocess", "exact", "fuzzy", "filter")
+STAGES = ("preprocess", "exact", "fuzzy", "transform", "filter", "sample")
+# Which licences may stay, and which text files; see refine/licences.py and refine/github_text.py.
+LICENCES, TEXT_FILES = ("any", "permissive"), ("all", "named")
 # Text in memory at once, of one task: what a row group of the parts holds.
 GROUP_BYTES = 8 * MB
 # 1 for a file that an earlier run kept, else 0. No column of a user's has such a name.
@@ -47,7 +49,8 @@ def unit_bytes(total: int) -> int:
 class Plan:
     """What every task is told.
 
-    against: folders of earlier runs, whose kept files are known already. order: names all that the output depends on.
+    budgets: bytes a language may have at the end. against: folders of earlier runs, whose kept files are known already.
+    order: names all that the output depends on.
     """
 
     out: str
@@ -56,10 +59,27 @@ class Plan:
     rules: Rulebook
     max_bytes: int
     unit_bytes: int
+    budgets: dict[str, int] = field(default_factory=dict)
+    licences: str = LICENCES[0]
+    text_files: str = TEXT_FILES[0]
+    notebooks: bool = True
     opt_out: OptOut = field(default_factory=OptOut)
     against: tuple[str, ...] = ()
     order: str = ""
     extra: dict[str, pl.DataType] = field(default_factory=dict)
+
+    def __post_init__(self):
+        for name, value, known in (
+            ("licences", self.licences, LICENCES),
+            ("text files", self.text_files, TEXT_FILES),
+        ):
+            if value not in known:
+                raise ConfigError(f"There is no choice {value!r} of {name}.{did_you_mean(value, known)}")
+
+    @property
+    def samples(self) -> bool:
+        """Whether files may go for a budget, which only all of them together can tell."""
+        return "sample" in self.stages and bool(self.budgets)
 
     @property
     def place(self) -> Workplace:
@@ -88,6 +108,10 @@ class Plan:
             "max_bytes": self.max_bytes,
             "minhash": asdict(self.minhash) if "fuzzy" in self.stages else None,
             "rulebook": self.rules.name if "filter" in self.stages else None,
+            "budgets": dict(sorted(self.budgets.items())) if "sample" in self.stages else None,
+            "licences": self.licences,
+            "text_files": self.text_files,
+            "notebooks": self.notebooks,
             "keep": list(KEEP),
             "opt_out_entries": len(self.opt_out),
             "against": list(self.against),

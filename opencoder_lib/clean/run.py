@@ -1,11 +1,13 @@
 """`opencoder clean`: every stage over any number of files, shard by shard, on this machine or on a cluster.
 
     read      each unit of the input is read once and judged by preprocessing
+    licences  what the licence files of a repository say of its files
     exact     rows whose SHA-256 occurs more than once meet; one of each stays
     keys      what the rest is compared by; sets and bands that occur more than once meet
     sets      the shingles of those that share one
     decide    which of them go
-    write     every shard with all decisions applied, and filtered
+    write     every shard with all decisions applied, transformed and filtered
+    sample    those that fit the budgets stay
 
 A task that is done is marked; going on after any end is the same command. Nothing depends on the number of shards,
 processes or nodes: ids come from where files were found, and of equal files the smallest id decides last.
@@ -14,6 +16,7 @@ processes or nodes: ids come from where files were found, and of equal files the
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +24,14 @@ import polars as pl
 from rich.console import Console
 
 from opencoder_lib import MB
-from opencoder_lib.clean import steps
+from opencoder_lib.clean import finish, steps
 from opencoder_lib.clean.engine import Engine, EngineFailed
 from opencoder_lib.clean.ids import settle_ids
 from opencoder_lib.clean.parts import num_row_groups, write_frame
 from opencoder_lib.clean.plan import EARLIER, Plan, Shard, shards_of
 from opencoder_lib.corpora.units import Unit
 from opencoder_lib.progress import Meter
-from opencoder_lib.refine import exact, fuzzy
+from opencoder_lib.refine import exact, fuzzy, licences
 
 ATTEMPTS = 3
 # Sets of shingles that one process holds at once while it decides, 8 bytes a shingle.
@@ -41,6 +44,7 @@ RANGES = 256
 DIGESTS = {"doc_id": pl.String, "group": pl.Binary, "unit": pl.Int64}
 KEYS = {"doc_id": pl.String, "unit": pl.Int64, "num_shingles": pl.Int64, "shingle_set": pl.Binary}
 BANDS = {"key": pl.UInt64, "doc_id": pl.String}
+
 
 console = Console(soft_wrap=True, highlight=False)
 
@@ -105,13 +109,14 @@ def carry_out(run: Run, units: Sequence[Unit]) -> dict[str, Any]:
         )
     ]
     run.timed("read", settle_ids, run.engine, plan, shards)
+    _licences(run, shards)
     earlier = [shard for number, folder in enumerate(plan.against) for shard in _earlier(Path(folder), number, plan)]
     if "exact" in plan.stages:
         _exact(run, shards, earlier)
     if "fuzzy" in plan.stages:
         _fuzzy(run, shards, earlier)
     written = _on_shards(run, "write", shards, processes="filter" in plan.stages)
-    return {"read": read, "write": written}
+    return {"read": read, "write": written, "sample": _sample(run, shards) if plan.samples else {}}
 
 
 class _Call:
@@ -127,7 +132,14 @@ class _Call:
 def _on_shards(run: Run, step: str, shards: Sequence[Shard], **how: Any) -> dict[str, Any]:
     tasks = {shard.name: steps.tell(shard) for shard in shards}
     weights = {shard.name: shard.n_bytes for shard in shards}
-    return run.all_of(step, tasks, steps.on_shards(step, run.plan), weights, **how)
+    return run.all_of(step, tasks, partial(steps.step, step, _work_of(step), run.plan), weights, **how)
+
+
+def _work_of(step: str) -> Callable[[Shard, Plan], steps.Notes]:
+    """What a pass over shards does with one of them."""
+    if step == "write":
+        return finish.write_out
+    return finish.write_sample if step == "sample" else getattr(steps, f"write_{step}")
 
 
 def _earlier(folder: Path, number: int, plan: Plan) -> list[Shard]:
@@ -138,6 +150,26 @@ def _earlier(folder: Path, number: int, plan: Plan) -> list[Shard]:
         sizes = [path.stat().st_size // max(1, groups)] * groups
         found += shards_of(path, unit, sizes, plan.unit_bytes, source=number)
     return found
+
+
+def _licences(run: Run, shards: Sequence[Shard]) -> None:
+    """DIR/.work/licences says what licence each file is under, as far as its repository tells."""
+    plan = run.plan
+    found = [pl.read_parquet(path, glob=False) for path in plan.place.parts("evidence")]
+    if not found and plan.licences == "any":
+        return
+    target = plan.place.path("settled.parquet")
+    if not target.exists():
+        write_frame(target, licences.settle(pl.concat([pl.DataFrame(schema=licences.EVIDENCE), *found])))
+    _on_shards(run, "licences", shards)
+
+
+def _sample(run: Run, shards: Sequence[Shard]) -> dict[str, Any]:
+    """The files over a budget have gone; DIR/.work/cut-offs says from which place on."""
+    target = run.plan.place.path("cut-offs.parquet")
+    if not target.exists():
+        write_frame(target, run.timed("sample", finish.find_places, run.plan))
+    return _on_shards(run, "sample", shards)
 
 
 def _exact(run: Run, shards: Sequence[Shard], earlier: Sequence[Shard]) -> None:

@@ -8,7 +8,6 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from functools import partial
 from typing import Any
 
 import polars as pl
@@ -20,8 +19,10 @@ from opencoder_lib.corpora.tables import Problems
 from opencoder_lib.corpora.units import Unit
 from opencoder_lib.files import JUDGEMENT, SCHEMA, doc_id, remaining
 from opencoder_lib.languages import with_languages
-from opencoder_lib.quality import apply_rules, compute_signals
 from opencoder_lib.refine import exact, fuzzy
+from opencoder_lib.refine.github_text import keep_named_text
+from opencoder_lib.refine.licences import evidence, keep_permissive, with_folder_licences, with_header_licences
+from opencoder_lib.refine.notebooks import structure_notebooks
 from opencoder_lib.refine.preprocess import keep_source_files
 from opencoder_lib.refine.similarity import SETS, shingle_sets
 
@@ -38,9 +39,9 @@ OWN = "opencoder:"
 # Before an id of an earlier run, with that run's number.
 EARLIER_ID = rf"^{OWN}earlier:(\d+):"
 # Columns of our own in DIR/.work/text: the id that a row brought, the one it has by where it was found, the first of
-# these that there is, its unit and its number there, and the hash of its text.
+# these that there is, its unit and its number there, the hash of its text, and the bytes that a notebook lost.
 GIVEN, FOUND_AT, ID = f"{OWN}given", f"{OWN}found_at", f"{OWN}id"
-UNIT, ROW, DIGEST = f"{OWN}unit", f"{OWN}row", f"{OWN}digest"
+UNIT, ROW, DIGEST, CUT = f"{OWN}unit", f"{OWN}row", f"{OWN}digest", f"{OWN}cut"
 
 
 def tell(shard: Shard) -> str:
@@ -48,7 +49,8 @@ def tell(shard: Shard) -> str:
     return json.dumps(asdict(shard))
 
 
-def _step(name: str, work: Callable[[Shard, Plan], Notes], plan: Plan, task: str) -> Notes:
+def step(name: str, work: Callable[[Shard, Plan], Notes], plan: Plan, task: str) -> Notes:
+    """The notes of one step with one shard, done now or before."""
     shard = Shard(**json.loads(task))
     # On a cluster that lost a node, some of its tasks are given out once more though they are done.
     found = plan.place.notes_of(name, shard.name)
@@ -60,17 +62,18 @@ def read_unit(plan: Plan, task: str) -> Notes:
     unit, problems, row = Unit.from_json(task), Problems(), 0
     if (found := plan.place.notes_of("read", f"{unit.number:06d}")) is not None:
         return found
-    path = plan.place.path("text", f"{unit.number:06d}.parquet")
+    text, about_licences = (plan.place.path(name, f"{unit.number:06d}.parquet") for name in ("text", "evidence"))
     opted_out: Counter = Counter()
-    with part(path, compression="lz4") as writer:
+    with part(text, compression="lz4") as writer, part(about_licences) as licences:
         for raw in unit.frames(GROUP_BYTES, problems):
             files = _as_files(raw, plan, unit.number, row)
             row += files.height
+            # Before any file goes: the text of a licence is of no known type.
+            licences.add(evidence(files))
             # Whatever the stages: it is not for the user of a corpus to overlook what its owners wish.
             files, counts = drop_opted_out(files, plan.opt_out)
             opted_out.update(counts)
-            judges = "preprocess" in plan.stages
-            files = keep_source_files(files, plan.max_bytes) if judges else with_languages(files)
+            files = _preprocessed(with_header_licences(files), plan)
             digests = exact.keys(files, ()).rename({"group": DIGEST})
             writer.add(files.join(digests, on="doc_id", how="left", maintain_order="left").drop("doc_id"))
     notes = {
@@ -82,6 +85,23 @@ def read_unit(plan: Plan, task: str) -> Notes:
         "opted_out": dict(opted_out),
     }
     return plan.place.mark("read", f"{unit.number:06d}", notes)
+
+
+def _preprocessed(files: pl.DataFrame, plan: Plan) -> pl.DataFrame:
+    """The files judged by preprocessing if the plan has it, those of a known type named."""
+    if "preprocess" not in plan.stages:
+        return with_languages(files).with_columns(pl.lit(0, dtype=pl.Int64).alias(CUT))
+    before = bytes_now(files)
+    if plan.notebooks:
+        files = structure_notebooks(files)
+    files = files.with_columns((before - bytes_now(files)).alias(CUT))
+    files = keep_source_files(files, plan.max_bytes)
+    return keep_named_text(files) if plan.text_files == "named" else files
+
+
+def bytes_now(files: pl.DataFrame) -> pl.Series:
+    """Bytes of each text as it is now, 0 where there is none."""
+    return files["text"].str.len_bytes().cast(pl.Int64).fill_null(0)
 
 
 def _as_files(raw: pl.DataFrame, plan: Plan, unit: int, first_row: int) -> pl.DataFrame:
@@ -116,11 +136,11 @@ def load(shard: Shard, plan: Plan, columns: list[str] | None = None) -> Iterator
             own_id = pl.lit(f"{OWN}earlier:{shard.source}:") + pl.col("doc_id")
             yield files.with_columns(own_id.alias("doc_id"), pl.lit(1).alias(EARLIER))
         return
-    renamed = plan.place.path("ids", f"{shard.unit:06d}.parquet")
-    new = pl.read_parquet(renamed, glob=False) if renamed.exists() else None
+    news = (plan.place.path("ids", f"{shard.unit:06d}.parquet"), plan.place.path("licences", f"{shard.name}.parquet"))
+    found = [pl.read_parquet(path, glob=False) for path in news if path.exists()]
     for files in row_groups(shard.path, shard.groups, columns and [ID, ROW, *columns]):
-        if new is not None:
-            files = files.update(new, on=ROW)
+        for new in found:
+            files = files.update(new.select(name for name in new.columns if name in files.columns), on=ROW)
         yield files.with_columns(pl.col(ID).alias("doc_id"), pl.lit(0).alias(EARLIER))
 
 
@@ -131,6 +151,19 @@ def decisions_about(shard: Shard, plan: Plan, *stages: str) -> pl.DataFrame:
         for path in plan.place.parts(f"{stage}-decisions"):
             found.append(pl.scan_parquet(path, glob=False).filter(pl.col("unit") == shard.unit).collect())
     return pl.concat(found, how="diagonal")
+
+
+def write_licences(shard: Shard, plan: Plan) -> Notes:
+    """What the repositories' licence files add to the shard's files lies in DIR/.work/licences, and who goes for it."""
+    settled, columns = pl.read_parquet(plan.place.path("settled.parquet"), glob=False), [*JUDGEMENT, "license"]
+    with part(plan.place.path("licences", f"{shard.name}.parquet")) as writer:
+        for before in load(shard, plan, ["repo", "path", *columns]):
+            after = with_folder_licences(before, settled)
+            if plan.licences == "permissive":
+                after = keep_permissive(after)
+            new = after["license"].ne_missing(before["license"]) | after["removed_by"].ne_missing(before["removed_by"])
+            writer.add(after.filter(new).select(ROW, "license", "removed_by"))
+    return {"rows": writer.rows}
 
 
 def write_digests(shard: Shard, plan: Plan) -> Notes:
@@ -196,27 +229,6 @@ def decide_batch(plan: Plan, task: str) -> Notes:
     return plan.place.mark("decide", task, {"rows": writer.rows})
 
 
-def write_out(shard: Shard, plan: Plan) -> Notes:
-    """The shard's files lie among those kept and removed, judged by all stages."""
-    tally: Counter = Counter()
-    name, decided = f"{shard.name}.parquet", decisions_about(shard, plan, "exact", "fuzzy")
-    with (
-        part(plan.place.path("done", "kept", name)) as kept,
-        part(plan.place.path("done", "removed", name)) as removed,
-    ):
-        for files in load(shard, plan):
-            files = with_named_survivors(exact.mark(files, decided), plan)
-            if "filter" in plan.stages:
-                signals = compute_signals(files, names={rule.signal for rule in plan.rules})
-                files = apply_rules(files, signals, plan.rules)
-            files = files.select(plan.columns)
-            stays = pl.col("removed_by").is_null()
-            kept.add(files.filter(stays))
-            removed.add(files.filter(~stays))
-            tally.update(_tally(files))
-    return {"kept": kept.rows, "removed": removed.rows, "tally": [[*key, n] for key, n in sorted(tally.items())]}
-
-
 def with_named_survivors(files: pl.DataFrame, plan: Plan) -> pl.DataFrame:
     """Survivors by the ids that their own run gave them, and in `survivor_in` which run that is."""
     if not plan.against:
@@ -227,22 +239,3 @@ def with_named_survivors(files: pl.DataFrame, plan: Plan) -> pl.DataFrame:
         survivor_in=earlier.replace_strict(names, default=None, return_dtype=pl.String),
         survivor=pl.col("survivor").str.replace(EARLIER_ID, ""),
     )
-
-
-def _tally(files: pl.DataFrame) -> Counter:
-    """Files and bytes by reason (empty for those kept) and language."""
-    counts = files.group_by(pl.col("removed_by").fill_null(""), pl.col("language").fill_null("")).agg(
-        n=pl.len().cast(pl.Int64), n_bytes=pl.col("n_bytes").sum().cast(pl.Int64)
-    )
-    found: Counter = Counter()
-    for reason, language, n, n_bytes in counts.iter_rows():
-        found[reason, language, "files"] += n
-        found[reason, language, "bytes"] += n_bytes
-    return found
-
-
-# Each pass over shards by name, as the engine calls it.
-def on_shards(name: str, plan: Plan) -> Callable[[str], Notes]:
-    """The step called `name` as a function of a task."""
-    steps = {"digests": write_digests, "keys": write_keys, "sets": write_sets, "write": write_out}
-    return partial(_step, name, steps[name], plan)

@@ -56,11 +56,27 @@ def _found(folder: Path, name: str) -> dict[str, Any]:
     return here.row(0, named=True)
 
 
+def changes(folder: Path, doc_id: str) -> list[dict[str, Any]]:
+    """What transforms changed in a file: `transform`, `kind`, `n` and `bytes_cut`, one row a kind."""
+    stored = folder / "transforms.parquet"
+    if not stored.is_file():
+        return []
+    with explained_if_damaged(stored):
+        found = pl.scan_parquet(stored, glob=False).filter(pl.col("doc_id") == doc_id).drop("doc_id").collect()
+    return found.to_dicts()
+
+
 def why(folder: Path, name: str) -> None:
     """Print what happened to a file of an output of `clean`."""
     chain = explain(folder, name)
     for number, file in enumerate(chain):
         console.print(_told(file, number), markup=False)
+        for change in changes(Path(file["within"]), file["doc_id"]):
+            console.print(
+                f"{'  ' * number}Its text was changed: {change['n']:,} x {change['kind']} ({change['transform']}), "
+                f"{change['bytes_cut']:,} bytes shorter.",
+                markup=False,
+            )
     last = chain[-1]["doc_id"]
     with explained_if_damaged(folder):
         stands_for = pl.scan_parquet(folder / "clusters.parquet", glob=False).filter(pl.col("survivor") == last)

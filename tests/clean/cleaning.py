@@ -18,10 +18,13 @@ from opencoder_lib.corpora.jsonlines import zstd
 from opencoder_lib.files import content_hash
 from opencoder_lib.languages import with_languages
 from opencoder_lib.quality import apply_rules, compute_signals, load_rules
+from opencoder_lib.refine.copyright import strip_copyright_notices
 from opencoder_lib.refine.exact import drop_exact_duplicates
 from opencoder_lib.refine.fuzzy import drop_near_duplicates
 from opencoder_lib.refine.minhash import MinHash
+from opencoder_lib.refine.pii import redact_personal_data
 from opencoder_lib.refine.preprocess import keep_source_files
+from opencoder_lib.refine.sampling import downsample
 from opencoder_lib.seeds import rng
 
 # All stages but the filter, whose processes take a second to start.
@@ -141,16 +144,25 @@ def whole_frame(*inputs: Path | str) -> pl.DataFrame:
     return pl.concat([shard.read() for shard in open_inputs(list(map(str, inputs))).shards()])
 
 
-def by_wrappers(files: pl.DataFrame, stages: str = NO_FILTER, minhash: MinHash = LOOSE) -> pl.DataFrame:
-    """What the wrappers of chapters 01 to 05 make of the frame, its closed lists of values as text."""
+def by_wrappers(
+    files: pl.DataFrame,
+    stages: str = NO_FILTER,
+    minhash: MinHash | None = LOOSE,
+    budgets: Mapping[str, int] | None = None,
+) -> pl.DataFrame:
+    """What the wrappers of chapters 01 to 06 make of the frame, its closed lists of values as text."""
     files = keep_source_files(files) if "preprocess" in stages else with_languages(files)
     if "exact" in stages:
         files = drop_exact_duplicates(files)
     if "fuzzy" in stages:
-        files = drop_near_duplicates(files, minhash)
+        files = drop_near_duplicates(files, minhash or MinHash())
+    if "transform" in stages:
+        files = redact_personal_data(strip_copyright_notices(files))
     if "filter" in stages:
         rules = load_rules("released")
         files = apply_rules(files, compute_signals(files, names={rule.signal for rule in rules}), rules)
+    if "sample" in stages:
+        files = downsample(files, budgets or {})
     return files.with_columns(pl.col("category", "origin").cast(pl.String))
 
 

@@ -30,9 +30,10 @@ from cleaning import (
 )
 
 from opencoder_lib.clean import command as verb
-from opencoder_lib.clean import steps
+from opencoder_lib.clean import finish, steps
 from opencoder_lib.clean.command import OutputFolderError
 from opencoder_lib.clean.parts import Workplace, part
+from opencoder_lib.clean.results import OUTPUT
 from opencoder_lib.errors import InputError
 
 OPTIONS = ("--jobs", 2, "--bands", LOOSE.bands, "--rows", LOOSE.rows)
@@ -66,7 +67,8 @@ def small_units(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def calls_of(monkeypatch: pytest.MonkeyPatch, name: str, fail_at: int = 0, error: BaseException | None = None) -> list:
     """A list that grows with each call of a step; the call numbered `fail_at` ends in an error."""
-    real, calls = getattr(steps, name), []
+    home = steps if hasattr(steps, name) else finish
+    real, calls = getattr(home, name), []
 
     def step(*given):
         calls.append(given)
@@ -74,7 +76,7 @@ def calls_of(monkeypatch: pytest.MonkeyPatch, name: str, fail_at: int = 0, error
             raise error
         return real(*given)
 
-    monkeypatch.setattr(steps, name, step)
+    monkeypatch.setattr(home, name, step)
     return calls
 
 
@@ -95,7 +97,7 @@ def test_a_run_killed_at_five_moments_gives_the_rows_of_an_undisturbed_one(tmp_p
     small_units(monkeypatch)
     cleaned(tmp_path / "undisturbed", *inputs)
     assert_same_rows(rows_of(out), rows_of(tmp_path / "undisturbed"))
-    assert sorted(path.name for path in out.iterdir()) == ["clusters.parquet", "kept", "removed", "report.json"]
+    assert {path.name for path in out.iterdir()} == set(OUTPUT)
     assert (out / "clusters.parquet").read_bytes() == (tmp_path / "undisturbed" / "clusters.parquet").read_bytes()
 
 
@@ -120,8 +122,11 @@ def test_ctrl_c_says_how_to_go_on_and_leaves_no_process(tmp_path, step, stages):
     assert_same_rows(rows_of(out), by_wrappers(whole_frame(folder), stages))
 
 
+SAMPLED = {"stages": f"{NO_FILTER},sample", "budgets": {"python": 4_000}}
+
+
 @pytest.mark.parametrize(
-    "name", ["read_unit", "write_digests", "write_keys", "write_sets", "decide_batch", "write_out"]
+    "name", ["read_unit", "write_digests", "write_keys", "write_sets", "decide_batch", "write_out", "write_sample"]
 )
 def test_a_task_that_fails_is_all_that_is_missing(tmp_path, monkeypatch, name):
     small_units(monkeypatch)
@@ -130,15 +135,15 @@ def test_a_task_that_fails_is_all_that_is_missing(tmp_path, monkeypatch, name):
     with monkeypatch.context() as patch:
         calls_of(patch, name, 3, InputError("The network folder went away."))
         with pytest.raises(Exception, match="The network folder went away") as caught:
-            cleaned(out, source)
+            cleaned(out, source, **SAMPLED)
         assert caught.value.exit_code == 2
     step = {"read_unit": "read", "decide_batch": "decide"}.get(
         name, name.removeprefix("write_").replace("out", "write")
     )
     done = {path.stem for path in marks(out, step)}
     calls = calls_of(monkeypatch, name)
-    cleaned(out, source)
-    assert_same_rows(rows_of(out), by_wrappers(whole_frame(source)))
+    cleaned(out, source, **SAMPLED)
+    assert_same_rows(rows_of(out), by_wrappers(whole_frame(source), **SAMPLED))
     assert calls
     assert done
     assert not done & {task_name(given) for given in calls}
@@ -175,7 +180,7 @@ def test_a_late_task_of_a_run_that_is_over_brings_nothing_back(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("moves", range(5))
+@pytest.mark.parametrize("moves", range(len(OUTPUT) + 1))
 def test_a_run_that_ends_while_the_output_is_put_in_place_goes_on_there(tmp_path, monkeypatch, moves, capsys):
     source, out = table(tmp_path / "in.parquet", any_rows("moved", 20)), tmp_path / "out"
     replace, remove, left = os.replace, shutil.rmtree, [moves]
@@ -199,12 +204,12 @@ def test_a_run_that_ends_while_the_output_is_put_in_place_goes_on_there(tmp_path
         patch.setattr("shutil.rmtree", tidy_up)
         with pytest.raises(KeyboardInterrupt):
             cleaned(out, source)
-    assert (out / "report.json").exists() == (moves == 4)
+    assert (out / "report.json").exists() == (moves == len(OUTPUT))
     monkeypatch.setattr(verb, "carry_out", lambda *given: pytest.fail("all work was done"))
     cleaned(out, source)
     assert_same_rows(rows_of(out), by_wrappers(whole_frame(source)))
-    assert sorted(path.name for path in out.iterdir()) == ["clusters.parquet", "kept", "removed", "report.json"]
-    assert ("nothing to do" in capsys.readouterr().out) == (moves == 4)
+    assert {path.name for path in out.iterdir()} == set(OUTPUT)
+    assert ("nothing to do" in capsys.readouterr().out) == (moves == len(OUTPUT))
 
 
 def test_another_order_after_half_an_output_was_put_in_place_mixes_nothing(tmp_path, monkeypatch):

@@ -24,6 +24,7 @@ from cleaning import (
     whole_frame,
 )
 
+from opencoder_lib.clean import results
 from opencoder_lib.clean.why import explain, why
 from opencoder_lib.errors import InputError
 from opencoder_lib.files import SCHEMA
@@ -320,10 +321,11 @@ def test_dry_run_says_what_it_takes_and_writes_nothing(tmp_path):
         if path.is_file()
     )
     assert f"Input    22 files and 5 tables, {size / 1_000_000:.1f} MB as stored" in printed
-    assert f"Output   {tmp_path / 'out'}: kept/, removed/, clusters.parquet, report.json" in printed
-    assert "preprocess: known types, at most 8 MB, without what 2 opt-out entries name" in printed
+    assert f"Output   {tmp_path / 'out'}: kept/, removed/, report.html, report.json, README.md" in printed
+    assert "notebooks as text, code and output, without what 2 opt-out entries name" in printed
     assert "2,048 hashes of 5-grams, 16 bands of 128, threshold 0.979" in printed
     assert "filter: rulebook released" in printed
+    assert "sample: at most html 64,000 MB, java 200,000 MB" in printed
     assert "Engine   native, 3 tasks at once" in printed
     assert "Memory   about " in printed
     assert "Disk     " in printed
@@ -354,9 +356,13 @@ def test_files_that_are_all_alike_make_no_more_rows_than_others(tmp_path, monkey
     frame.write_parquet(tmp_path / "in.parquet")
     monkeypatch.setattr("opencoder_lib.clean.command.unit_bytes", lambda total: 500_000)
     counted = []
-    monkeypatch.setattr(
-        "opencoder_lib.clean.command.write_clusters", lambda plan: counted.append(rows_of_parts(plan.place.path()))
-    )
+    write = results._write_clusters
+
+    def count_and_write(plan):
+        counted.append(rows_of_parts(plan.place.path()))
+        return write(plan)
+
+    monkeypatch.setattr(results, "_write_clusters", count_and_write)
     cleaned(tmp_path / "out", tmp_path / "in.parquet")
     assert part_of(tmp_path / "out", "kept").height == 1
     # A file is read, hashed, compared, decided about twice and written; of each shard one has bands, 16 of them.
