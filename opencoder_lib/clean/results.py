@@ -115,8 +115,7 @@ def _report(
         "sampling": _sampling(plan),
         "files": [
             dict(zip(("path", "rows", "bytes", "sha256"), row, strict=True))
-            for note in written
-            for row in note["files"]
+            for row in sorted(row for note in written for row in note["files"])
         ],
     }
 
