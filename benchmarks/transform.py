@@ -75,7 +75,7 @@ def redact_by_re(files: pl.DataFrame, rules: PiiRules | None = None) -> pl.DataF
 
 def without_hints(rules: PiiRules) -> PiiRules:
     """The rules that search every file."""
-    return replace(rules, rules=tuple(replace(rule, hints=()) for rule in rules))
+    return replace(rules, rules=tuple(replace(rule, hint="") for rule in rules))
 
 
 def against_re(files: pl.DataFrame, repeats: int) -> Iterator[Row]:

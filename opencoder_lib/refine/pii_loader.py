@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+import polars as pl
 import re2
 
 from opencoder_lib.errors import CookbookError, did_you_mean
@@ -15,7 +16,7 @@ from opencoder_lib.refine.pii_checks import CHECKS, Check, Words
 SHIPPED = Path(__file__).with_name("pii_rules.toml")
 FILE_KEYS = ("placeholder", "part", "words", "rule")
 NEEDED = ("id", "kind", "pattern", "why", "replaces", "keeps")
-RULE_KEYS = (*NEEDED, "hints", "checks", "languages")
+RULE_KEYS = (*NEEDED, "hints", "hint_pattern", "checks", "languages")
 # {+} is nothing: it parts what a scanner of repositories would take for a secret.
 JOINT = "{+}"
 _PART = re.compile(r"\{\{(\w+)\}\}")
@@ -39,7 +40,7 @@ class Example:
 class PiiRule:
     """What to look for, where, and what else must hold.
 
-    hints: a file must contain at least one of them, one in lower case stands for any case; none: all are searched.
+    hint: an expression for Rust's regex that a file must match to be searched; empty: all are searched.
     languages: those of the file in which the rule holds; none: all. groups, name: numbers of the groups of the pattern
     that may be the value, and of the one that is the name it is assigned to (0: none).
     """
@@ -48,7 +49,7 @@ class PiiRule:
     kind: str
     placeholder: str
     why: str
-    hints: tuple[str, ...]
+    hint: str
     languages: frozenset[str]
     checks: tuple[Check, ...] = field(repr=False)
     pattern: str = field(repr=False)
@@ -140,7 +141,7 @@ def _rule(entry: dict, table: dict, where: str) -> PiiRule:
     return PiiRule(
         **{key: entry[key] for key in ("id", "kind", "why")},
         placeholder=table["placeholder"][entry["kind"]],
-        hints=tuple(_strings(entry.get("hints", []), "hints", where)),
+        hint=_hint(entry, where),
         languages=frozenset(_strings(entry.get("languages", []), "languages", where)),
         checks=tuple(CHECKS[name] for name in entry.get("checks", [])),
         pattern=pattern,
@@ -172,6 +173,20 @@ def _pattern(given: str, parts: dict[str, str], where: str) -> tuple[str, tuple[
     if not values:
         raise PiiRuleError(f"{where}: its pattern has no group that is replaced. Name one: (?P<value>...).")
     return pattern, values, groups.get("name", 0)
+
+
+def _hint(entry: dict, where: str) -> str:
+    """The literals of `hints`, one in lower case standing for any case, or `hint_pattern`, as one expression."""
+    hints = _strings(entry.get("hints", []), "hints", where)
+    if hints and "hint_pattern" in entry:
+        raise PiiRuleError(f"{where} has both 'hints' and 'hint_pattern'. Leave one out.")
+    literals = "|".join(f"(?i:{re.escape(hint)})" if hint.islower() else re.escape(hint) for hint in hints)
+    hint = entry.get("hint_pattern", literals)
+    try:
+        pl.Series([""]).str.contains(hint)
+    except (pl.exceptions.PolarsError, TypeError) as error:
+        raise PiiRuleError(f"{where}: 'hint_pattern' is no expression for Rust's regex ({error}).") from None
+    return f"(?-u){hint}" if hint else ""
 
 
 def _example(given: object, where: str) -> Example:

@@ -104,6 +104,8 @@ def test_what_holds_a_placeholder_is_not_found_again(tmp_path):
         ('kind = "badge"', 'kind = "bagde"', "no placeholder for the kind 'bagde'. Did you mean badge"),
         ("why =", "reason =", "unknown key 'reason'"),
         ('hints = ["badge"]', 'hints = "badge"', "'hints' must be a list of texts"),
+        ('hints = ["badge"]', 'hint_pattern = "(badge"', "'hint_pattern' is no expression for Rust's regex"),
+        ('hints = ["badge"]', 'hints = ["badge"]\nhint_pattern = "badge"', "both 'hints' and 'hint_pattern'"),
         ("[words]", "[word]", "unknown key 'word'. Did you mean words"),
         ("[placeholder]", "[placeholders]", "unknown key 'placeholders'"),
         ('badge = "<badge>"', "badge = <badge>", "is not TOML"),
