@@ -32,7 +32,7 @@ import polars as pl
 from opencoder_lib import MB
 from opencoder_lib.files import new_files
 from opencoder_lib.refine.pii import find_personal_data, redact_personal_data
-from opencoder_lib.refine.pii_loader import PiiRules, load_pii_rules
+from opencoder_lib.refine.pii.rules import PiiRules, load_pii_rules
 
 # detect-secrets reads some 0.2 MB a second.
 SAMPLE = 2 * MB
@@ -69,7 +69,7 @@ def out_of_patience(*_: object) -> None:
 
 def redact_by_re(files: pl.DataFrame, rules: PiiRules | None = None) -> pl.DataFrame:
     """The same redaction by Python's `re`."""
-    with patch("opencoder_lib.refine.pii.compiled", cache(GivesUp)):
+    with patch("opencoder_lib.refine.pii.redact.compiled", cache(GivesUp)):
         return redact_personal_data(files, rules)
 
 

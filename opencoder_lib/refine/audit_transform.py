@@ -13,12 +13,13 @@ import polars as pl
 
 from opencoder_lib.files import in_hash_order, real, remaining
 from opencoder_lib.intervals import wilson
-from opencoder_lib.refine.comment_heads import head_comments, syntax_of
+from opencoder_lib.refine.copyright.heads import head_comments, syntax_of
 from opencoder_lib.refine.edits import apply
 from opencoder_lib.refine.pii import find_personal_data
-from opencoder_lib.refine.pii_checks import Find
-from opencoder_lib.refine.pii_loader import PiiRules, compiled, load_pii_rules
-from opencoder_lib.refine.pii_score import labelled_score
+from opencoder_lib.refine.pii.checks import Find
+from opencoder_lib.refine.pii.redact import candidates
+from opencoder_lib.refine.pii.rules import PiiRules, compiled, load_pii_rules
+from opencoder_lib.refine.pii.score import labelled_score
 from opencoder_lib.report import may_quote
 from opencoder_lib.syntax.scanner import split
 
@@ -297,12 +298,8 @@ def _refusals(files: pl.DataFrame, rules: PiiRules):
     """(kind, check, row) of every match that a check refuses."""
     texts, data = files["text"], {}
     for rule in rules:
-        hinted = texts.str.contains_any(list(rule.hints), ascii_case_insensitive=True) if rule.hints else None
-        rows = range(len(texts)) if hinted is None else hinted.arg_true().to_list()
         search = compiled(rule.pattern).search
-        for row in rows:
-            if rule.languages and files["language"][row] not in rule.languages:
-                continue
+        for row in candidates(rule, texts, files["language"].to_list()):
             if row not in data:
                 data[row] = texts[row].encode("utf-8", "surrogatepass")
             at = 0

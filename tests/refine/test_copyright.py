@@ -11,11 +11,11 @@ from stage_contract import assert_stage_contract, file_frames
 
 from opencoder_lib.files import new_files
 from opencoder_lib.languages import _table as language_table
-from opencoder_lib.refine.comment_heads import _families, programs_without_comments, syntax_of
 from opencoder_lib.refine.copyright import find_notices, notices, strip_copyright_notices
+from opencoder_lib.refine.copyright.cuts import notice_cuts, without
+from opencoder_lib.refine.copyright.heads import _families, programs_without_comments, syntax_of
+from opencoder_lib.refine.copyright.legal_text import legal_lines, phrases
 from opencoder_lib.refine.edits import apply, count_edits
-from opencoder_lib.refine.notice_cuts import notice_cuts, without
-from opencoder_lib.refine.notice_text import legal_lines, phrases
 
 
 def stripped(text: str, language: str = "python") -> str:

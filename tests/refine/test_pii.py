@@ -13,9 +13,9 @@ from stage_contract import assert_stage_contract, file_frames
 from opencoder_lib.files import new_files
 from opencoder_lib.refine.edits import SPANS
 from opencoder_lib.refine.pii import find_personal_data, redact_personal_data
-from opencoder_lib.refine.pii_checks import Find
-from opencoder_lib.refine.pii_loader import load_pii_rules
-from opencoder_lib.refine.pii_python import kept_syntax
+from opencoder_lib.refine.pii.checks import Find
+from opencoder_lib.refine.pii.python_syntax import kept_syntax
+from opencoder_lib.refine.pii.rules import load_pii_rules
 
 # Pieces that rules look for, in whole and broken, and what may stand between them.
 PIECES = [

@@ -7,7 +7,7 @@ import pytest
 
 from opencoder_lib.files import new_files
 from opencoder_lib.refine.pii import find_personal_data, redact_personal_data
-from opencoder_lib.refine.pii_loader import PiiRuleError, load_pii_rules
+from opencoder_lib.refine.pii.rules import PiiRuleError, load_pii_rules
 
 RULES = load_pii_rules()
 REPLACED = [(rule.id, rule.example_language, example) for rule in RULES for example in rule.replaces]

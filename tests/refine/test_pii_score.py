@@ -4,8 +4,8 @@ import polars as pl
 
 from opencoder_lib.corpora.sensitive import VALUES, plant_sensitive
 from opencoder_lib.refine.pii import find_personal_data, redact_personal_data
-from opencoder_lib.refine.pii_loader import load_pii_rules
-from opencoder_lib.refine.pii_score import labelled_mistakes, labelled_score, labelled_snippets
+from opencoder_lib.refine.pii.rules import load_pii_rules
+from opencoder_lib.refine.pii.score import labelled_mistakes, labelled_score, labelled_snippets
 
 SCORE = labelled_score()
 

@@ -1,4 +1,4 @@
-"""What a match has to pass beyond its pattern: the named checks of pii_rules.toml.
+"""What a match has to pass beyond its pattern: the named checks of rules.toml.
 
 A check takes a Find and the word lists of the rule file and says whether the value is to be redacted. It reads the
 value and the bytes beside it and never passes them on.

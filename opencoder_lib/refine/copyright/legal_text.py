@@ -1,4 +1,4 @@
-"""Which lines of a comment are a copyright or licence notice; notice_phrases.toml has the words.
+"""Which lines of a comment are a copyright or licence notice; phrases.toml has the words.
 
 A line is legal when it names a holder or a licence, or when a sentence of a licence runs over it. From there a notice
 spreads within its paragraph: to the rest of a sentence, to addresses and authors next to it, to lines between two legal
@@ -44,8 +44,10 @@ class Phrases(NamedTuple):
 
 @cache
 def phrases() -> Phrases:
-    """The table of notice_phrases.toml."""
-    table = tomllib.loads((package_files("opencoder_lib.refine") / "notice_phrases.toml").read_text(encoding="utf-8"))
+    """The table of phrases.toml."""
+    table = tomllib.loads(
+        (package_files("opencoder_lib.refine.copyright") / "phrases.toml").read_text(encoding="utf-8")
+    )
     lines = {name: re.compile("|".join(patterns)) for name, patterns in table["lines"].items()}
     sentences = [phrase for group in table["licence"].values() for phrase in group]
     any_word = re.compile("|".join(re.escape(word) for word in table["words"]), re.IGNORECASE)

@@ -1,4 +1,4 @@
-"""How right the rules are on our hand-labelled lines (pii_labelled.toml): precision and recall by kind."""
+"""How right the rules are on our hand-labelled lines (labelled.toml): precision and recall by kind."""
 
 import re
 import tomllib
@@ -9,10 +9,10 @@ from pathlib import Path
 import polars as pl
 
 from opencoder_lib.files import new_files
-from opencoder_lib.refine.pii import find_personal_data
-from opencoder_lib.refine.pii_loader import PiiRules, unjointed
+from opencoder_lib.refine.pii.redact import find_personal_data
+from opencoder_lib.refine.pii.rules import PiiRules, unjointed
 
-LABELLED = Path(__file__).with_name("pii_labelled.toml")
+LABELLED = Path(__file__).with_name("labelled.toml")
 _MARK = re.compile(r"⟦(\w+)\|(.*?)⟧", re.DOTALL)
 
 

@@ -7,8 +7,8 @@ go, with the empty or drawn lines between what goes and what stays. The marks of
 import re
 from itertools import pairwise
 
-from opencoder_lib.refine.comment_heads import Comment, Line, Syntax, head_comments, is_directive
-from opencoder_lib.refine.notice_text import WORD, legal_lines, phrases
+from opencoder_lib.refine.copyright.heads import Comment, Line, Syntax, head_comments, is_directive
+from opencoder_lib.refine.copyright.legal_text import WORD, legal_lines, phrases
 
 # What is cut may bring lines together that make a new notice. People do not write that more than once.
 MAX_PASSES = 4

@@ -1,7 +1,7 @@
 """Personal data and secrets give way to placeholders (paper section 2.1.1): e-mail, IP, keys, tokens, passwords.
 
 The paper names passwords, e-mail addresses and IP addresses, found by regular expressions, and shows `<name>` and
-`<password>`. Its expressions are not public, so ours are data (pii_rules.toml): each says what it looks for and why,
+`<password>`. Its expressions are not public, so ours are data (rules.toml): each says what it looks for and why,
 with texts it must change and near misses it must not. They run in RE2: linear time, whatever the text.
 
 A file is searched by a rule only if it has one of the rule's hints. Where finds overlap, the rule that comes first in
@@ -17,11 +17,11 @@ from opencoder_lib.files import remaining
 from opencoder_lib.languages import language_of
 from opencoder_lib.refine import edits
 from opencoder_lib.refine.edits import SPANS
-from opencoder_lib.refine.pii_checks import Find
-from opencoder_lib.refine.pii_loader import PiiRule, PiiRules, compiled, load_pii_rules
-from opencoder_lib.refine.pii_python import Place, kept_syntax, replaced
+from opencoder_lib.refine.pii.checks import Find
+from opencoder_lib.refine.pii.python_syntax import Place, kept_syntax, replaced
+from opencoder_lib.refine.pii.rules import PiiRule, PiiRules, compiled, load_pii_rules
 
-TRANSFORM = "pii"
+TRANSFORM = "personal_data"
 # On real files the second round finds nothing; a text made for it might ask for ever more.
 MORE_ROUNDS = 4
 
@@ -78,7 +78,7 @@ def _before_redaction(places: list[Place], known: list[Place]) -> list[Place]:
     return moved
 
 
-def _candidates(rule: PiiRule, texts: pl.Series, languages: list[str]) -> list[int]:
+def candidates(rule: PiiRule, texts: pl.Series, languages: list[str]) -> list[int]:
     """The rows whose text has a hint of the rule, in languages in which it holds."""
     # Rust's regex searches literals at many gigabytes a second.
     rows = texts.str.contains(rule.hint).arg_true() if rule.hint else range(len(texts))
@@ -98,7 +98,7 @@ class _Finder:
         data: dict[int, bytes] = {}
         found: dict[int, list[list[Place]]] = {}
         for rule in self.rules:
-            for row in _candidates(rule, texts, languages):
+            for row in candidates(rule, texts, languages):
                 if row not in data:
                     data[row] = texts[row].encode()
                 if places := list(self.places(rule, data[row])):

@@ -6,7 +6,7 @@ rule: this one is ours.
 
 A notice is what names a copyright holder (copyright, (c) or the sign with a year or a name, all rights reserved, SPDX
 tags), or a licence (the sentences of MIT, BSD, Apache, GPL, MPL, ISC, Boost, zlib and others, and those that point to
-one: licensed under, see LICENSE); notice_phrases.toml lists them. It is looked for in the initial comments only: those
+one: licensed under, see LICENSE); phrases.toml lists them. It is looked for in the initial comments only: those
 before the first code. A shebang, an XML declaration or document type, `<?php`, 'use strict', @echo off and the
 docstring of a Python module may stand before or between them.
 
@@ -23,10 +23,10 @@ import polars as pl
 
 from opencoder_lib.files import remaining
 from opencoder_lib.languages import with_languages
-from opencoder_lib.refine.comment_heads import syntax_of
+from opencoder_lib.refine.copyright.cuts import notice_cuts
+from opencoder_lib.refine.copyright.heads import syntax_of
+from opencoder_lib.refine.copyright.legal_text import phrases
 from opencoder_lib.refine.edits import SPANS, apply
-from opencoder_lib.refine.notice_cuts import notice_cuts
-from opencoder_lib.refine.notice_text import phrases
 
 KIND = "notice"
 CATEGORIES = ("code", "data", "text")

@@ -3,7 +3,7 @@
 import re
 from urllib.parse import unquote
 
-from opencoder_lib.refine.pii_checks import Find, Words, check
+from opencoder_lib.refine.pii.checks import Find, Words, check
 
 LONGEST_PASSWORD, LONGEST_SECRET = 80, 300
 # Chunks of characters: words, numbers, single letters. A random string has many for its length: of 62 letters and

@@ -1,4 +1,4 @@
-"""Reads the rules of pii_rules.toml and refuses what is not sound, naming the file, the rule and a way out."""
+"""Reads the rules of rules.toml and refuses what is not sound, naming the file, the rule and a way out."""
 
 import re
 import tomllib
@@ -10,10 +10,10 @@ import polars as pl
 import re2
 
 from opencoder_lib.errors import CookbookError, did_you_mean
-from opencoder_lib.refine import pii_secrets as _registered  # noqa: F401
-from opencoder_lib.refine.pii_checks import CHECKS, Check, Words
+from opencoder_lib.refine.pii import secret_checks as _registered  # noqa: F401
+from opencoder_lib.refine.pii.checks import CHECKS, Check, Words
 
-SHIPPED = Path(__file__).with_name("pii_rules.toml")
+SHIPPED = Path(__file__).with_name("rules.toml")
 FILE_KEYS = ("placeholder", "part", "words", "rule")
 NEEDED = ("id", "kind", "pattern", "why", "replaces", "keeps")
 RULE_KEYS = (*NEEDED, "hints", "hint_pattern", "checks", "languages")

@@ -1,4 +1,4 @@
-"""The comments a file starts with, in every syntax of the language table; comment_heads.toml says how they are written.
+"""The comments a file starts with, in every syntax of the language table; heads.toml says how they are written.
 
 All positions are in characters. The walk goes from the start of a text to the first thing that is neither a comment nor
 allowed to stand before one, so it costs no more than the head is long. What cannot be told apart for certain ends the
@@ -143,7 +143,7 @@ def _line(text: str, start: int, end: int, lead: int) -> Line:
 
 @cache
 def _table() -> dict:
-    return tomllib.loads((package_files("opencoder_lib.refine") / "comment_heads.toml").read_text(encoding="utf-8"))
+    return tomllib.loads((package_files("opencoder_lib.refine.copyright") / "heads.toml").read_text(encoding="utf-8"))
 
 
 @cache
@@ -157,7 +157,7 @@ def _families() -> dict[str, list[dict]]:
     families: dict[str, list[dict]] = {}
     for family in _table()["family"]:
         if strange := set(family) - KEYS:
-            raise ConfigError(f"comment_heads.toml: unknown key {min(strange)!r}.{did_you_mean(min(strange), KEYS)}")
+            raise ConfigError(f"heads.toml: unknown key {min(strange)!r}.{did_you_mean(min(strange), KEYS)}")
         for program in family["programs"]:
             families.setdefault(program, []).append(family)
     return families
