@@ -9,8 +9,10 @@ import pytest
 from cleaning import any_inputs, assert_same_rows, by_wrappers, cleaned, command, module, part_of, rows_of, table, tree
 from cleaning import whole_frame as whole
 
+from opencoder_lib import GB, MB
 from opencoder_lib.corpora.generated import python_module
 from opencoder_lib.files import remaining
+from opencoder_lib.paper import fact
 from opencoder_lib.refine.sampling import places
 from opencoder_lib.seeds import rng
 from opencoder_lib.store import file_sha256
@@ -132,9 +134,18 @@ def test_a_budget_that_nothing_exceeds_cuts_nothing_and_is_told(tmp_path):
     assert plain["sampling"] == []
 
 
-def test_the_papers_budgets_hold_unless_others_are_given(tmp_path):
-    report = cleaned(tmp_path / "out", noticed(tmp_path), stages="sample")
-    assert report["about"]["settings"]["budgets"] == {"java": 200 * 10**9, "html": 64 * 10**9}
+def test_without_options_the_settings_are_the_papers(tmp_path):
+    """What the design calls the full profile."""
+    command("clean", noticed(tmp_path), "--out", tmp_path / "out", "--jobs", 1)
+    settings = numbers(tmp_path / "out")["about"]["settings"]
+    paper = {name: fact(f"fuzzy.{name}").value for name in ("ngram", "num_hashes", "bands", "rows")}
+    assert {name: settings["minhash"][name] for name in paper} == paper
+    assert settings["max_bytes"] == fact("collect.max_megabytes").value * MB
+    java, html = fact("overview.java_sampled"), fact("overview.html_sampled")
+    assert (java.unit, html.unit) == ("GB", "GB")
+    assert settings["budgets"] == {"java": java.value * GB, "html": html.value * GB}
+    assert settings["stages"] == ALL.split(",")
+    assert settings["rulebook"] == "released"
 
 
 def test_the_result_of_an_earlier_run_takes_no_part_in_sampling(tmp_path):
