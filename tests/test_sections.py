@@ -1,8 +1,8 @@
 """Sections of a report: what a table of numbers says, that names stay text, and that one look serves both pages."""
 
+import re
 from html.parser import HTMLParser
 from importlib.resources import files as package_files
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -314,16 +314,13 @@ def test_stages_have_the_colours_of_the_plots():
     assert sections.CATEGORY_COLOUR == CATEGORY_COLOUR
 
 
-def test_the_book_and_the_report_share_the_rules_for_sections():
-    begin, end = "/* Sections of a report", "/* End of the sections of a report. */"
-    book = Path(__file__).parents[1] / "book" / "_static" / "cookbook.css"
-    found = [text[text.index(begin) : text.index(end)] for text in (book.read_text(), report_css())]
-    assert found[0] == found[1]
-    assert ".cookbook-section" in found[0]
-
-
-def report_css() -> str:
-    return (package_files("opencoder_lib") / "report.css").read_text()
+def test_every_class_of_a_section_has_its_rules():
+    rules = (package_files("opencoder_lib") / "sections.css").read_text()
+    shown = sections.funnel(frame_of("funnel", whole_report()["funnel"])) + sections.rules(frame_of("rules", []))
+    ours = {name for found in re.findall(r'class="([^"]*)"', shown) for name in found.split()}
+    ours -= {"cookbook-table", "number"}
+    assert ours == {"cookbook-section", "cookbook-bar", "cookbook-nothing"}
+    assert all(f".{name}" in rules for name in ours)
 
 
 # Numbers in words

@@ -9,6 +9,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from importlib import metadata
+from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,10 @@ def stage(project: Project, cards: list[Card]) -> str:
     measured = pages.measured_values(records)
     _copy_book(book, fresh, measured)
     _copy_mathjax(fresh / "book" / "_static")
+    # Chapters show sections of a report, and these look as in report.html.
+    (fresh / "book" / "_static" / "sections.css").write_bytes(
+        (package_files("opencoder_lib") / "sections.css").read_bytes()
+    )
     _write_generated(project, cards, records, fresh)
     _write_notebooks(project, cards, fresh, measured)
     shutil.rmtree(target, ignore_errors=True)

@@ -20,6 +20,8 @@ from opencoder_lib.sections import frame_of
 
 Report = Mapping[str, Any]
 MAX_FILES = 50
+# What comes later wins.
+STYLES = ("report.css", "sections.css")
 
 
 def page(report: Report, name: str = "") -> str:
@@ -27,7 +29,7 @@ def page(report: Report, name: str = "") -> str:
 
     report: as `report.json` holds it; keys that are missing count as empty. name: of the output, for the title.
     """
-    style = (files("opencoder_lib") / "report.css").read_text(encoding="utf-8")
+    style = "".join((files("opencoder_lib") / part).read_text(encoding="utf-8") for part in STYLES)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     title = f"Cleaned code: {name}" if name else "Cleaned code"
