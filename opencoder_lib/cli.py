@@ -59,6 +59,19 @@ IdColumn = Annotated[
     typer.Option("--id-column", metavar="NAME", help="Where tables keep ids; derived from repo and path if absent."),
 ]
 RepoColumn = Annotated[str, typer.Option("--repo-column", metavar="NAME", help="Where tables keep the repository.")]
+Budgets = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="LANGUAGE=SIZE",
+        help="Most bytes a language may keep, as **html=2GB**; repeatable; the paper's by default, **none** for none.",
+    ),
+]
+Stars = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE.csv|github", help="Stars: a table with the columns repo and stars, or GitHub's by GITHUB_TOKEN."
+    ),
+]
 
 
 # Set by a verb whose engine keeps threads of its own; with these at work an exit would wait for them, or abort.
@@ -252,35 +265,14 @@ def clean(
     rulebook: Annotated[
         str, typer.Option("--rulebook", metavar="NAME|PATH", help="**released**, **corrected**, or a file of your own.")
     ] = "released",
-    budget: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--budget",
-            metavar="LANGUAGE=SIZE",
-            help="Most bytes a language may keep, e.g. **html=2GB**; the paper's by default, **none** for no budgets. "
-            "May be repeated.",
-        ),
-    ] = None,
-    licences: Annotated[
-        str, typer.Option("--licences", metavar="any|permissive", help="Which licences may stay.")
-    ] = "any",
-    text_files: Annotated[
-        str,
-        typer.Option("--text-files", metavar="all|named", help="All text files, or READMEs and their like only."),
-    ] = "all",
+    budget: Budgets = None,
+    licences: Annotated[str, typer.Option(metavar="any|permissive", help="Which licences may stay.")] = "any",
+    text_files: Annotated[str, typer.Option(metavar="all|named", help="All texts, or READMEs and the like.")] = "all",
     notebooks: Annotated[
         bool,
         typer.Option("--notebooks/--no-notebooks", help="Turn notebooks into text, code and output, or drop them."),
     ] = True,
-    stars: Annotated[
-        str | None,
-        typer.Option(
-            "--stars",
-            metavar="FILE.csv|github",
-            help="Stars of repositories: a table with the columns repo and stars, or GitHub's, with a token in "
-            "GITHUB_TOKEN.",
-        ),
-    ] = None,
+    stars: Stars = None,
     max_files: Annotated[
         int | None,
         typer.Option("--max-files", min=1, help="Take only so many files of each data set of the hub; all by default."),

@@ -48,6 +48,11 @@ def category_of(language: str) -> str:
     return _lookups()[2].get(language, UNKNOWN)
 
 
+def program_names() -> list[str]:
+    """All programs of the table, sorted."""
+    return sorted(_lookups()[2])
+
+
 def with_languages(files: pl.DataFrame) -> pl.DataFrame:
     """Return `files` with `language`, `category` and `natural_language` filled where they are null.
 

@@ -19,6 +19,7 @@ import polars as pl
 MAX_EXPRESSION = 500  # characters; a longer value is a text or an attack, not an expression
 MAX_TEXT = 200_000  # characters of a licence text that are looked at: twelve times the GPL
 MAX_MANIFEST = 1_000_000
+MAX_DOTS = 200  # in a key of TOML; the standard parser takes time and memory that grow with their square
 EDIT_SHARE = 0.05  # a text within this edit distance of a known one is that licence, as identify has it
 NO_STATEMENT = frozenset({"", "unknown", "none", "noassertion", "null", "n/a", "other", "dual license", "osi approved"})
 
@@ -267,8 +268,14 @@ def _package_json(text: str) -> str | None:
     return _one_of([item.get("type") if isinstance(item, dict) else item for item in stated], "OR")
 
 
+def _toml(text: str) -> dict:
+    if any(line.count(".") > MAX_DOTS for line in text.splitlines()):
+        raise ValueError("more dots in a line than a key has")
+    return tomllib.loads(text)
+
+
 def _pyproject(text: str) -> str | None:
-    document = tomllib.loads(text)
+    document = _toml(text)
     project, poetry = document.get("project", {}), document.get("tool", {}).get("poetry", {})
     stated = project.get("license") or poetry.get("license")
     if isinstance(stated, dict):
@@ -282,7 +289,7 @@ def _of_classifiers(classifiers: list[str]) -> str | None:
 
 
 def _cargo(text: str) -> str | None:
-    document = tomllib.loads(text)
+    document = _toml(text)
     here, shared = document.get("package", {}), document.get("workspace", {}).get("package", {})
     # { workspace = true } says what the root's manifest says, and that one is found by itself.
     return next((stated for stated in (here.get("license"), shared.get("license")) if isinstance(stated, str)), None)

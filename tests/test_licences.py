@@ -248,6 +248,12 @@ def test_a_manifest_that_is_broken_too_large_or_silent_says_nothing(path, text):
     assert licence_of_manifest(path, text) is None
 
 
+@pytest.mark.parametrize("path", ["pyproject.toml", "Cargo.toml"])
+def test_a_manifest_whose_keys_are_dotted_without_end_says_nothing_and_costs_nothing(path):
+    # The standard parser would need gigabytes for it.
+    assert statement(path, "a." * 100_000 + "a = 1\n") is None
+
+
 def test_a_manifest_that_names_a_licence_nobody_knows_is_told_from_a_silent_one():
     assert statement("package.json", '{"license": "Acme-1.0"}') == "Acme-1.0"
     assert licence_of_manifest("package.json", '{"license": "Acme-1.0"}') is None

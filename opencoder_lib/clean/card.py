@@ -269,7 +269,7 @@ def _personal_data(report: Report) -> str:
         )
     if _ran(report, "transform"):
         text += " Patterns find what has the form of a secret: others, and names of persons, may still be in `kept/`."
-    warning = "**`removed/` holds texts as they were found, not redacted: do not publish it.** Leave that folder out."
+    warning = "**In `removed/`, what went before the transform lies as it was found: do not publish that folder.**"
     return f"## Personal data\n\n{text}\n\n{warning}"
 
 

@@ -156,6 +156,7 @@ VALUES: dict[str, Callable[[Draw], str]] = {
     "openai_key": lambda d: "sk" + f"-{d.of(LETTERS, 20)}T3Blbk{'FJ'}{d.of(LETTERS, 20)}",
     "anthropic_key": lambda d: "sk" + f"-ant-api03-{d.of(LETTERS, 93)}AA",
     "huggingface_token": lambda d: "h" + f"f_{d.of(LETTERS, 34)}",
+    "provider_token": lambda d: "dop" + f"_v1_{d.of(HEX, 64)}",
     "jwt": Draw.jwt,
     "url_password": lambda d: f"postgres://app:{d.of(LETTERS, 12)}@{d.host()}:5432/app",
     "connection_password": lambda d: f"Server=db;User Id=sa;Password={d.of(LETTERS, 12)};Encrypt=true",

@@ -8,7 +8,7 @@ import csv
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from email.message import Message
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
@@ -181,12 +181,6 @@ class GitHub:
                 stream.write("repo,stars\r\n" + line if is_new else line)
         except OSError as error:
             raise InputError(f"The stars cannot be kept in {str(self._cache)!r} ({error.strerror}).") from None
-
-
-def github_stars(repos: Iterable[str], token: str | None = None, cache: Path | None = None) -> dict[str, int | None]:
-    """Stars of repositories given as owner/name, asked for in the order of their names; null where there is none."""
-    ask = GitHub(token, cache)
-    return {repo: ask(Remote(ask.host, repo), repo) for repo in sorted(set(repos))}
 
 
 class _SameServer(HTTPRedirectHandler):

@@ -141,11 +141,6 @@ def triplets(cells: Iterable[Cell]) -> list[Triplet]:
     return found
 
 
-def notebook_cells(text: str) -> list[Cell]:
-    """The cells of a notebook's JSON that have a source. Raises InputError if it is not a notebook."""
-    return read_notebook(text).cells
-
-
 def read_notebook(text: str) -> Notebook:
     """A notebook of format 2, 3 or 4. Raises InputError if the text is no JSON or has no list of cells.
 

@@ -20,7 +20,7 @@ import polars as pl
 from opencoder_lib import GB
 from opencoder_lib.errors import ConfigError
 from opencoder_lib.files import mark_removed, remaining
-from opencoder_lib.languages import UNKNOWN, _lookups, category_of, language_of
+from opencoder_lib.languages import UNKNOWN, category_of, language_of, program_names
 from opencoder_lib.paper import fact
 from opencoder_lib.seeds import hash_share
 
@@ -187,7 +187,7 @@ def parse_budgets(texts: Iterable[str]) -> dict[str, int]:
 def _meant(language: str) -> str:
     # Who writes py, js or c++ names an extension, and the table knows whose it is.
     owner = language_of(f"x.{language.lower()}")
-    near = [owner] if owner != UNKNOWN else get_close_matches(language.lower(), _lookups()[2], n=3)
+    near = [owner] if owner != UNKNOWN else get_close_matches(language.lower(), program_names(), n=3)
     return f" Did you mean {' or '.join(near)}?" if near else " Names are lower-case, as in the column `language`."
 
 

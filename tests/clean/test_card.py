@@ -194,7 +194,10 @@ def test_every_parameter_is_in_the_card_as_one_would_type_it():
 
 
 def test_the_card_warns_of_what_must_not_be_published():
-    assert "**`removed/` holds texts as they were found, not redacted: do not publish it.**" in card(whole_report())
+    assert (
+        "**In `removed/`, what went before the transform lies as it was found: do not publish that folder.**"
+        in card(whole_report())
+    )
 
 
 def test_the_card_never_promises_a_redaction_that_was_not_done():

@@ -13,11 +13,17 @@ import pytest
 from opencoder_lib.corpora import collect_folder, stars
 from opencoder_lib.corpora.git import Remote
 from opencoder_lib.corpora.inputs import open_inputs
-from opencoder_lib.corpora.stars import NO_STARS, GitHub, github_stars, read_stars, stars_of
+from opencoder_lib.corpora.stars import NO_STARS, GitHub, read_stars, stars_of
 from opencoder_lib.errors import InputError
 
 TOKEN = "ghp_a_secret"
 Answer = tuple[int, dict[str, str], str]
+
+
+def github_stars(repos: list[str], **how) -> dict[str, int | None]:
+    """What GitHub says of repositories given as owner/name."""
+    ask = GitHub(**how)
+    return {repo: ask(Remote(ask.host, repo), repo) for repo in sorted(set(repos))}
 
 
 def csv_file(path: Path, text: str) -> Path:

@@ -68,10 +68,27 @@ def test_in_every_program_a_notice_goes_and_the_description_below_it_stays(progr
         ("coffeescript", "#####\n# Copyright 2010 B\n#####\nx\n", "x\n"),
         ("matlab", "%{\nCopyright 2010 B\n%}\nx\n", "x\n"),
         ("css", "// Copyright 2010 is no comment here\n", "// Copyright 2010 is no comment here\n"),
+        ("csharp", '// <copyright file="A.cs" company="Foo">\n// Copyright (c) Foo.\n// </copyright>\nx\n', "x\n"),
+        ("julia", "# This file is a part of Julia. License is MIT: https://julialang.org/license\nx\n", "x\n"),
+        ("java", "// 版权所有 2020 某某公司\nx\n", "x\n"),
     ],
 )
 def test_comments_with_rules_of_their_own(language, text, left):
     assert stripped(text, language) == left
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Checks that every file has a license header.",
+        "This API may change: it is subject to change without notice.",
+        "Rolls the dice. Use at your own risk.",
+        "Grants: permission is granted to the role app on the table.",
+        "Prints license information and exits.",
+    ],
+)
+def test_documentation_that_speaks_of_licences_stays(words):
+    assert stripped(f"# {words}\nx = 1\n", "python") == f"# {words}\nx = 1\n"
 
 
 # What stands before the first comment.

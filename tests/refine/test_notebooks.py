@@ -16,7 +16,6 @@ from opencoder_lib.refine.notebooks import (
     Cell,
     Triplet,
     count_notebooks,
-    notebook_cells,
     read_notebook,
     structure_notebooks,
     structured,
@@ -50,7 +49,7 @@ def files_of(texts: dict[str, str], **columns) -> pl.DataFrame:
 
 
 def output_of(*outputs: dict) -> str:
-    return notebook_cells(notebook(code("x", *outputs)))[0].output
+    return read_notebook(notebook(code("x", *outputs))).cells[0].output
 
 
 def test_a_notebook_becomes_text_code_and_output_in_its_order():
@@ -200,7 +199,7 @@ def test_cells_are_those_that_nbformat_reads(drawn):
     # Written with sources as lists of lines, as notebooks on disk have them.
     text = nbformat.writes(document)
     expected = [(kind, source) for kind, source in drawn if kind != "raw" and source.strip()]
-    assert [(cell.kind, cell.source) for cell in notebook_cells(text)] == expected
+    assert [(cell.kind, cell.source) for cell in read_notebook(text).cells] == expected
 
 
 @pytest.mark.parametrize(
@@ -248,7 +247,7 @@ def test_odd_values_inside_a_notebook_are_passed_over(cell):
 
 
 def test_a_byte_order_mark_is_no_fault():
-    assert notebook_cells("\ufeff" + notebook(code("x"))) == [Cell("code", "x")]
+    assert read_notebook("\ufeff" + notebook(code("x"))).cells == [Cell("code", "x")]
 
 
 def test_an_error_names_what_is_wrong():

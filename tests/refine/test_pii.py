@@ -227,3 +227,9 @@ def test_a_find_does_not_tell_its_value():
     assert "q9-lamp" not in repr(Find(b"q9-lamp-44", 0, 10, "q9-lamp"))
     spans = find_personal_data(frame('password = "q9-lamp-44"'))
     assert "q9-lamp" not in str(spans.rows())
+
+
+def test_an_address_without_end_is_none_and_costs_nothing():
+    text = "mail = 'x@" + "a." * 100_000 + "com'\n"
+    files = new_files([{"path": "a.py", "origin": "folder", "text": text}])
+    assert find_personal_data(files).is_empty()

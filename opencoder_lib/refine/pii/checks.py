@@ -14,6 +14,9 @@ from functools import cached_property
 
 # How much of the line before and after a match a check may read: enough for a word, and linear whatever the line.
 NEAR = 64
+MOST_OF_AN_ADDRESS = 254
+NUMBER_BEFORE = re.compile(r"(?:^|[^\w.])-?\d*\.\d+[ ,]$|[MmLlHhVvCcSsQqTtAaZz]-?\d+[ ,]$")
+NUMBER_AFTER = re.compile(r"[ ,]-?\d*\.\d+")
 Words = Mapping[str, frozenset[str]]
 
 
@@ -59,6 +62,9 @@ def check(function: Check) -> Check:
 @check
 def plausible_domain(find: Find, words: Words) -> bool:
     """The domain ends in a known top-level domain, in one case, and its labels are no version or option."""
+    # RFC 5321 allows 254 characters; what is longer is none, and the checks below would read it again and again.
+    if len(find.value) > MOST_OF_AN_ADDRESS:
+        return False
     domain = find.value.rpartition("@")[2]
     last = domain.rpartition(".")[2]
     labels_are_sound = all(label and label[0] != "-" and label[-1] != "-" for label in domain.split("."))
@@ -125,8 +131,13 @@ def public_ipv4(find: Find, words: Words) -> bool:
 @check
 def not_a_version(find: Find, words: Words) -> bool:
     """Neither its numbers nor its surroundings are those of a version, a section or an object identifier."""
-    # Of random addresses one in 150 has fewer than two octets from 32 on; of versions and OIDs nearly all.
-    if sorted(map(int, find.value.split(".")))[-2] < 32:
+    # Of random addresses one in 150 has fewer than two octets from 32 on; of versions and OIDs nearly all. An OID
+    # begins with a number less than 3 and one less than 40.
+    octets = [int(octet) for octet in find.value.split(".")]
+    if sorted(octets)[-2] < 32 or (octets[0] < 3 and octets[1] < 40):
+        return False
+    # Numbers of a path in SVG stand close: c0 1.66 45.34.33.77 3s
+    if NUMBER_BEFORE.search(find.before) or NUMBER_AFTER.match(find.after):
         return False
     if re.search(r"(?:[=<>~!^]=\s*[\"']?|[A-Za-z]/|\bv)$", find.before):
         return False

@@ -93,6 +93,9 @@ def random_looking(find: Find, _: Words) -> bool:
     value = find.value
     if not 16 <= len(value) <= LONGEST_SECRET or re.search(r"\s|://|^[~.]*/", value) or _is_call(value):
         return False
+    # A public address of a contract, which the word token often stands beside.
+    if re.fullmatch(r"0x[0-9A-Fa-f]{40}", value):
+        return False
     chunks = len(_CHUNKS.findall(value)) / len(value)
     if re.search(r"[0-9]", value) and re.search(r"[A-Za-z]", value):
         # A chance run of digits says nothing against a hash: no word is written in hexadecimal.
