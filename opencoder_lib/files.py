@@ -139,10 +139,10 @@ def mark_removed(files: pl.DataFrame, hits: pl.DataFrame) -> pl.DataFrame:
         column = pl.col(name).cast(dtype) if name in hits.columns else pl.lit(None, dtype=dtype)
         hits = hits.with_columns(column.alias(name))
     columns = files.columns
-    new = hits.select("doc_id", *(pl.col(name).alias(f"_new_{name}") for name in JUDGEMENT))
-    free = pl.col("removed_by").is_null() & pl.col("_new_removed_by").is_not_null()
+    new = hits.select("doc_id", *(pl.col(name).alias(f"opencoder:new_{name}") for name in JUDGEMENT))
+    free = pl.col("removed_by").is_null() & pl.col("opencoder:new_removed_by").is_not_null()
     joined = files.join(new, on="doc_id", how="left", maintain_order="left")
-    judged = [pl.when(free).then(f"_new_{name}").otherwise(name).alias(name) for name in JUDGEMENT]
+    judged = [pl.when(free).then(f"opencoder:new_{name}").otherwise(name).alias(name) for name in JUDGEMENT]
     return joined.with_columns(judged).select(columns)
 
 

@@ -8,7 +8,7 @@ import polars as pl
 
 from opencoder_lib.clean.parts import PartWriter, num_rows, part, row_groups
 from opencoder_lib.clean.plan import Plan, Shard
-from opencoder_lib.clean.steps import CUT, Notes, bytes_now, decisions_about, load, with_named_survivors
+from opencoder_lib.clean.steps import CUT, DIGEST, Notes, bytes_now, decisions_about, load, with_named_survivors
 from opencoder_lib.quality import apply_rules, compute_signals
 from opencoder_lib.refine import exact, sampling
 from opencoder_lib.refine.edits import EDITS, Transformed, count_edits
@@ -16,6 +16,9 @@ from opencoder_lib.refine.transform import transform
 from opencoder_lib.store import file_sha256
 
 NO_EDITS = pl.DataFrame(schema=EDITS)
+# transforms.parquet: `sha256` is of the text that was compared with others, before the transforms.
+CHANGES = {**EDITS, "sha256": pl.String}
+NO_PLACES = {"doc_id": pl.String, CUT: pl.Int64}
 
 
 def write_out(shard: Shard, plan: Plan) -> Notes:
@@ -36,7 +39,8 @@ def write_out(shard: Shard, plan: Plan) -> Notes:
         for files in load(shard, plan):
             files = with_named_survivors(exact.mark(files, decided), plan)
             files, edits = _transformed(files, plan)
-            changed.add(edits)
+            compared = files.select("doc_id", sha256=pl.col(DIGEST).bin.encode("hex"))
+            changed.add(edits.join(compared, on="doc_id", how="left", maintain_order="left"))
             counts.append(count_edits(edits))
             if "filter" in plan.stages:
                 signals = compute_signals(files, names={rule.signal for rule in plan.rules})
@@ -101,7 +105,9 @@ def write_sample(shard: Shard, plan: Plan) -> Notes:
         if judged.exists():
             os.replace(judged, kept_at)
     elif judged.exists():
-        cut = pl.read_parquet(plan.place.path("places", name), glob=False).select("doc_id", CUT)
+        stored = plan.place.path("places", name)
+        cut = pl.read_parquet(stored, glob=False) if stored.exists() else pl.DataFrame(schema=NO_PLACES)
+        cut = cut.select("doc_id", CUT)
         with part(kept_at) as kept, part(removed.path) as removed:
             for files in row_groups(judged):
                 files = sampling.mark(files, cut_offs)

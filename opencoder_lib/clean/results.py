@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from opencoder_lib.clean.card import card
-from opencoder_lib.clean.finish import NO_EDITS, sum_edits
+from opencoder_lib.clean.finish import CHANGES, NO_EDITS, sum_edits
 from opencoder_lib.clean.page import page
 from opencoder_lib.clean.parts import as_arrow, part, row_groups, write_frame
 from opencoder_lib.clean.plan import STAGES, Plan
@@ -34,6 +34,10 @@ def write_results(
     plan: Plan, inputs: Inputs, notes: dict[str, dict], run: Any, about: dict[str, Any], seconds: float
 ) -> None:
     """All of the output that is not files, the report last."""
+    # Tasks that were killed leave their parts half-written.
+    for folder in ("kept", "removed"):
+        for left in plan.place.path("done", folder).glob(".*.tmp"):
+            left.unlink(missing_ok=True)
     clusters = _write_clusters(plan)
     _write_transforms(plan)
     _empty_parts(plan)
@@ -75,7 +79,7 @@ def _write_transforms(plan: Plan) -> None:
             for rows in row_groups(path):
                 writer.add(rows)
     if not writer.rows:
-        write_frame(target, NO_EDITS)
+        write_frame(target, pl.DataFrame(schema=CHANGES))
 
 
 def _empty_parts(plan: Plan) -> None:
@@ -169,7 +173,9 @@ def _funnel(plan: Plan, tally: pl.DataFrame) -> list[dict[str, Any]]:
     kept = gone.pop("", None)
     later = STAGES[STAGES.index("transform") + 1 :]
     cut = sum(row["cut"] for name, row in [*gone.items(), ("filter", kept)] if row and name in later)
-    order = [*sorted(set(gone) - set(STAGES)), *(name for name in STAGES if name in gone or name in plan.stages)]
+    # A notebook is shorter, whether or not the plan has transforms.
+    ran = {*gone, *plan.stages, *(["transform"] if cut else [])}
+    order = [*sorted(set(gone) - set(STAGES)), *(name for name in STAGES if name in ran)]
     files, size, rows = int(tally["files"].sum()), int(tally["bytes"].sum()), []
     for name in order:
         went = gone.get(name, {"files": 0, "bytes": 0, "cut": 0})
@@ -210,7 +216,9 @@ def _groups(clusters: pl.DataFrame) -> list[dict[str, Any]]:
     """How many groups of copies each stage found, and how large they are, the file that stayed among them."""
     found = []
     for stage in ("exact", "fuzzy"):
-        sizes = clusters.filter(pl.col("stage") == stage).group_by("cluster").agg(size=pl.len() + 1)
+        # A group of equal files is named after the one that stays, whose id another run may have given, too.
+        by = [name for name in ("cluster", "survivor_in")[: 1 + (stage == "exact")] if name in clusters.columns]
+        sizes = clusters.filter(pl.col("stage") == stage).group_by(by).agg(size=pl.len() + 1)
         if sizes.is_empty():
             continue
         classes = []

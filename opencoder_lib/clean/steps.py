@@ -8,6 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -173,6 +174,7 @@ def write_digests(shard: Shard, plan: Plan) -> Notes:
         for files in load(shard, plan, ["text" if shard.source >= 0 else DIGEST, *decide_by]):
             if shard.source >= 0:
                 rows = exact.keys(files, plan.keep)
+                rows = pl.concat([rows, _as_compared(rows, shard, plan)])
             else:
                 rows = remaining(files).select("doc_id", pl.col(DIGEST).alias("group"), *plan.keep)
             first_byte = pl.Series("range", [digest[0] for digest in rows["group"]], dtype=pl.Int64)
@@ -181,6 +183,18 @@ def write_digests(shard: Shard, plan: Plan) -> Notes:
         for rows in pl.concat(found).sort("range", "doc_id").iter_slices(DIGESTS_A_GROUP) if found else ():
             writer.add(rows)
     return {"rows": writer.rows}
+
+
+def _as_compared(rows: pl.DataFrame, shard: Shard, plan: Plan) -> pl.DataFrame:
+    """The rows of an earlier run whose text it changed, with the hash of that text before: what a copy of it has."""
+    stored = Path(plan.against[shard.source], "transforms.parquet")
+    changed = pl.scan_parquet(stored, glob=False) if stored.exists() else pl.LazyFrame()
+    if "sha256" not in changed.collect_schema():
+        return rows.clear()
+    changed = changed.select("doc_id", "sha256").drop_nulls().unique()
+    changed = changed.with_columns(doc_id=pl.lit(f"{OWN}earlier:{shard.source}:") + pl.col("doc_id"))
+    found = rows.lazy().drop("group").join(changed, on="doc_id", how="inner", maintain_order="left").collect()
+    return found.with_columns(group=pl.col("sha256").str.decode("hex")).select(rows.columns)
 
 
 def write_keys(shard: Shard, plan: Plan) -> Notes:

@@ -80,6 +80,9 @@ def why(folder: Path, name: str) -> None:
     last = chain[-1]["doc_id"]
     with explained_if_damaged(folder):
         stands_for = pl.scan_parquet(folder / "clusters.parquet", glob=False).filter(pl.col("survivor") == last)
+        if "survivor_in" in stands_for.collect_schema():
+            here = pl.lit(None) if chain[-1]["within"] == str(folder) else pl.lit(chain[-1]["within"])
+            stands_for = stands_for.filter(pl.col("survivor_in").eq_missing(here))
         stages = stands_for.group_by("stage").len().sort("stage").collect()
     for stage, n in stages.iter_rows():
         console.print(

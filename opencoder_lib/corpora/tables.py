@@ -193,7 +193,7 @@ def standard_rows(raw: pl.DataFrame, where: str) -> pl.DataFrame:
     return frame.with_columns(
         path=pl.col("path").fill_null(""),
         n_bytes=pl.coalesce("n_bytes", size),
-        removed_by=pl.coalesce("removed_by", reason),
+        removed_by=pl.coalesce(pl.when(pl.col("removed_by") != "").then("removed_by"), reason),
         measured=pl.coalesce("measured", pl.when(too_large).then(size.cast(pl.Float64))),
         text=pl.when(~too_large).then("text"),
     )

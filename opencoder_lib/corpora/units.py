@@ -17,6 +17,8 @@ from opencoder_lib.corpora.tables import DTYPES, Columns, ParquetTable, Problems
 from opencoder_lib.errors import InputError
 
 MAX_ROWS = 16_384
+# What `clean` adds while it works.
+OURS = "opencoder:"
 UNFIT = (pl.Int128, pl.UInt128, pl.Object)
 
 
@@ -109,6 +111,8 @@ def extra_columns(tables: list[ParquetTable]) -> dict[str, pl.DataType]:
     found: dict[str, tuple[pl.DataType, str]] = {}
     for table in tables:
         for name, dtype in table.further.items():
+            if name.startswith(OURS):
+                raise InputError(f"{table.name}: the name of the column {name!r} is one of our own. Rename it.")
             if dtype in UNFIT:
                 raise InputError(
                     f"{table.name}: the column {name!r} is {dtype}, which cannot be written. Drop or cast it."

@@ -39,9 +39,10 @@ def apply(files: pl.DataFrame, spans: pl.DataFrame, transform: str) -> Transform
     places = spans.group_by("doc_id", maintain_order=True).agg("start", "end", "replacement")
     texts = remaining(files).select("doc_id", "text").join(places, on="doc_id", how="right", maintain_order="right")
     changed = [_replaced(*row) for row in texts.select("doc_id", "text", "start", "end", "replacement").iter_rows()]
-    new = pl.DataFrame({"doc_id": texts["doc_id"], "_new": changed}, schema={"doc_id": pl.String, "_new": pl.String})
+    # No column of the user's has such a name.
+    new = texts.select("doc_id", pl.Series("opencoder:new", changed, dtype=pl.String))
     joined = files.join(new, on="doc_id", how="left", maintain_order="left")
-    after = joined.with_columns(text=pl.coalesce("_new", "text")).select(files.columns)
+    after = joined.with_columns(text=pl.coalesce("opencoder:new", "text")).select(files.columns)
     cut = pl.col("end") - pl.col("start") - pl.col("replacement").str.len_bytes().cast(pl.Int64)
     counts = spans.group_by("doc_id", "kind").agg(n=pl.len().cast(pl.Int64), bytes_cut=cut.sum())
     edits = counts.with_columns(transform=pl.lit(transform)).select(*EDITS).sort("doc_id", "transform", "kind")

@@ -117,8 +117,9 @@ def with_folder_licences(files: pl.DataFrame, settled: pl.DataFrame) -> pl.DataF
 
 
 def _filled(files: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
+    found = found.rename({"_license": "opencoder:license"})
     joined_files = files.join(found, on="doc_id", how="left", maintain_order="left")
-    return joined_files.with_columns(license=pl.coalesce("license", "_license")).select(files.columns)
+    return joined_files.with_columns(license=pl.coalesce("license", "opencoder:license")).select(files.columns)
 
 
 def _parent(column: str) -> pl.Expr:

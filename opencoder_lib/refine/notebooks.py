@@ -41,6 +41,10 @@ MARKERS = re.compile(r"<(jupyter|empty)_(start|text|code|output)>")
 ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 # A string without an end goes to the end of the text: any other way the search would start again at each quote.
 STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
+# The order in which `structured` puts markers.
+LETTERS = {START: "s", TEXT: "t", CODE: "c", OUTPUT: "o", EMPTY: "e"}
+IN_ORDER = re.compile(r"s(?:t|(?=c))(?:coe?t?)*")
+DONE = {"doc_id": pl.String, "opencoder:text": pl.String, "removed_by": pl.String}
 PLACEHOLDER = re.compile(r"<[^<>\n]*>")
 
 
@@ -86,10 +90,10 @@ def structure_notebooks(files: pl.DataFrame, max_bytes: int = MAX_BYTES) -> pl.D
     if here.is_empty():
         return files
     rows = [(name, *_structured(text)) for name, text in here.select("doc_id", "text").iter_rows()]
-    done = pl.DataFrame(rows, schema={"doc_id": pl.String, "_text": pl.String, "removed_by": pl.String}, orient="row")
-    is_text = pl.col("_text").is_not_null()
+    done = pl.DataFrame(rows, schema=DONE, orient="row")
+    is_text = pl.col("opencoder:text").is_not_null()
     after = files.join(done.drop("removed_by"), on="doc_id", how="left", maintain_order="left").with_columns(
-        text=pl.coalesce("_text", "text"),
+        text=pl.coalesce("opencoder:text", "text"),
         language=pl.when(is_text).then(pl.lit(LANGUAGE)).otherwise("language"),
         category=pl.when(is_text).then(pl.lit("code", dtype=SCHEMA["category"])).otherwise("category"),
     )
@@ -104,6 +108,9 @@ def _is_structured() -> pl.Expr:
 
 
 def _structured(text: str) -> tuple[str | None, str | None]:
+    # What this stage made, read again.
+    if text.startswith(START) and IN_ORDER.fullmatch("".join(LETTERS[mark[0]] for mark in MARKERS.finditer(text))):
+        return text, None
     try:
         notebook = read_notebook(text)
     except InputError:

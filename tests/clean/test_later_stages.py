@@ -6,7 +6,19 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from cleaning import any_inputs, assert_same_rows, by_wrappers, cleaned, command, module, part_of, rows_of, table, tree
+from cleaning import (
+    any_inputs,
+    assert_same_rows,
+    by_wrappers,
+    cleaned,
+    command,
+    module,
+    part_of,
+    reasons,
+    rows_of,
+    table,
+    tree,
+)
 from cleaning import whole_frame as whole
 
 from opencoder_lib import GB, MB
@@ -121,6 +133,25 @@ def test_the_report_names_every_file_of_the_output_with_its_hash(tmp_path, monke
         path = there[entry["path"]]
         about = (pl.read_parquet(path).height, path.stat().st_size, file_sha256(path))
         assert about == (entry["rows"], entry["bytes"], entry["sha256"])
+
+
+def test_a_shard_without_a_file_of_a_language_that_is_cut_stays_whole(tmp_path):
+    code = table(tmp_path / "a.parquet", [{"path": f"{at}.py", "text": module(f"word{at}")} for at in range(2)])
+    text = table(tmp_path / "b.parquet", [{"path": "a.md", "text": "# One heading\n"}])
+    cleaned(tmp_path / "out", code, text, stages="sample", budgets={"python": len(module("word0")) + 10})
+    kept = part_of(tmp_path / "out", "kept")
+    assert sorted(kept["language"]) == ["markdown", "python"]
+
+
+def test_a_copy_of_what_an_earlier_run_kept_and_changed_goes(tmp_path):
+    text = NOTICE + module("same")
+    first = table(tmp_path / "first.parquet", [{"path": "a.py", "text": text}, {"path": "b.py", "text": module("b")}])
+    cleaned(tmp_path / "first", first, stages="exact,transform")
+    again = table(tmp_path / "again.parquet", [{"path": "c.py", "text": text}, {"path": "d.py", "text": module("d")}])
+    # The text as the earlier run left it is known, too.
+    also = table(tmp_path / "also.parquet", [{"path": "e.py", "text": module("same")}])
+    cleaned(tmp_path / "out", again, also, stages="exact,transform", against=(tmp_path / "first",))
+    assert reasons(tmp_path / "out") == {"c.py": "exact.duplicate", "d.py": None, "e.py": "exact.duplicate"}
 
 
 def test_a_budget_that_nothing_exceeds_cuts_nothing_and_is_told(tmp_path):

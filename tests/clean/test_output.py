@@ -24,6 +24,7 @@ from cleaning import (
     whole_frame,
 )
 
+from opencoder_lib.clean import command as verb
 from opencoder_lib.clean import results
 from opencoder_lib.clean.why import explain, why
 from opencoder_lib.errors import InputError
@@ -95,6 +96,13 @@ NAMES = [
     "cluster",
     "num_words",
     "rule_set",
+    "_new",
+    "_text",
+    "_license",
+    "_new_removed_by",
+    "_new_measured",
+    "place",
+    "cut",
 ]
 
 
@@ -108,6 +116,31 @@ def test_names_that_the_stages_use_themselves_are_free_to_be_the_users(tmp_path)
     found = rows_of(tmp_path / "out").sort("path")
     assert found.select(NAMES).rows() == [tuple(row[name] for name in NAMES) for row in rows]
     assert sorted(found["removed_by"].drop_nulls())[0] == "exact.duplicate"
+
+
+def test_a_name_that_clean_keeps_for_itself_is_an_error(tmp_path):
+    source = table(tmp_path / "in.parquet", [{"path": "a.py", "text": WORD, "opencoder:cut": 7}])
+    with pytest.raises(InputError, match="'opencoder:cut' is one of our own"):
+        cleaned(tmp_path / "out", source)
+
+
+def test_a_reason_without_a_word_is_none(tmp_path):
+    source = table(tmp_path / "in.parquet", [{"path": "a.py", "text": WORD, "removed_by": ""}])
+    report = cleaned(tmp_path / "out", source)
+    assert part_of(tmp_path / "out", "kept").height == report["funnel"][-1]["files_after"] == 1
+
+
+def test_what_killed_tasks_left_half_written_is_not_published(tmp_path, monkeypatch):
+    carry_out = verb.carry_out
+
+    def leave_and_carry_out(run, units):
+        found = carry_out(run, units)
+        run.plan.place.path("done", "removed", ".000000-000.parquet.0123456789ab.tmp").write_bytes(b"half")
+        return found
+
+    monkeypatch.setattr(verb, "carry_out", leave_and_carry_out)
+    cleaned(tmp_path / "out", table(tmp_path / "in.parquet", [{"path": "a.py", "text": WORD}]))
+    assert list((tmp_path / "out").rglob("*.tmp")) == []
 
 
 def test_columns_of_one_name_and_two_types_are_an_error(tmp_path):

@@ -146,6 +146,14 @@ def test_notebooks_become_text_code_and_output_and_broken_ones_are_counted(tmp_p
     ]
 
 
+def test_what_is_left_of_a_notebook_is_counted_without_the_transform_too_and_read_again_as_it_is(tmp_path):
+    source = tree(tmp_path / "in", {"r/good.ipynb": notebook(*CELLS)})
+    report = cleaned(tmp_path / "out", source, stages="preprocess,exact")
+    assert report["funnel"][-1]["bytes_after"] == len(STRUCTURED)
+    cleaned(tmp_path / "again", *(tmp_path / "out" / "kept").glob("*.parquet"), stages="preprocess")
+    assert part_of(tmp_path / "again", "kept")["text"].to_list() == [STRUCTURED]
+
+
 def test_notebooks_may_be_left_out_as_the_release_does(tmp_path):
     source = tree(tmp_path / "in", {"r/good.ipynb": notebook(*CELLS), "r/a.py": module("word")})
     cleaned(tmp_path / "out", source, stages="preprocess", notebooks=False)
