@@ -406,6 +406,8 @@ def hub(monkeypatch, tmp_path, page_rows):
         }
     )
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    # Where tests run, nothing may be asked of the real hub; this one is here.
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", server.address)
     template = server.address + "/{repo_id}/resolve/{revision}/{filename}"
     monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
@@ -514,7 +516,7 @@ def run_download(**environment):
     )
     run = subprocess.run(
         [sys.executable, "-c", code],
-        env=os.environ | environment,
+        env=os.environ | {"HF_HUB_OFFLINE": "0", "TRANSFORMERS_OFFLINE": "0"} | environment,
         capture_output=True,
         text=True,
         timeout=120,
