@@ -4,6 +4,7 @@ import os
 from contextlib import AbstractContextManager
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 
 import torch
 
@@ -37,15 +38,48 @@ def has_bfloat16(device: torch.device) -> bool:
     return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
-def autocast(device: torch.device, precision: str = "auto") -> AbstractContextManager:
-    """A context in which matrix products run in bfloat16 while weights and sums stay float32.
-
-    precision: 'auto' uses bfloat16 where the hardware has it; the other two force it on or off.
-    """
+def uses_bfloat16(device: torch.device, precision: str = "auto") -> bool:
+    """Whether matrix products run in bfloat16: 'auto' where the hardware has it, the other two force it on or off."""
     if precision not in PRECISIONS:
         raise ConfigError(f"precision={precision!r} is none of {', '.join(PRECISIONS)}.")
-    wanted = has_bfloat16(device) if precision == "auto" else precision == "bfloat16"
-    return torch.autocast(device.type, torch.bfloat16, enabled=wanted)
+    return has_bfloat16(device) if precision == "auto" else precision == "bfloat16"
+
+
+def autocast(device: torch.device, precision: str = "auto") -> AbstractContextManager:
+    """A context in which matrix products run as `uses_bfloat16` says, while weights and sums stay float32."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=uses_bfloat16(device, precision))
+
+
+def available_bytes(device: torch.device) -> int | None:
+    """Memory that a process could still get on `device`; None where the system does not say.
+
+    On a processor that is what the kernel calls available (caches can be dropped), within the limit of the container.
+    """
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    found = [_meminfo_available(), _container_left()]
+    return min((value for value in found if value is not None), default=None)
+
+
+def _meminfo_available() -> int | None:
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        # Other systems tell the size of the machine at least.
+        names = getattr(os, "sysconf_names", {})
+        known = {"SC_PHYS_PAGES", "SC_PAGE_SIZE"} <= set(names)
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if known else None
+    kilobytes = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
+    return int(kilobytes[0]) * 1024 if kilobytes else None
+
+
+def _container_left(folder: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """What the container's limit leaves (cgroup 2, as every recent container has it); None without a limit."""
+    try:
+        limit, used = ((folder / f"memory.{name}").read_text(encoding="ascii").strip() for name in ("max", "current"))
+    except OSError:
+        return None
+    return max(int(limit) - int(used), 0) if limit.isdigit() and used.isdigit() else None
 
 
 def repeat_exactly(num_threads: int, device: torch.device) -> None:

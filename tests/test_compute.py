@@ -2,7 +2,15 @@ import pytest
 import threadpoolctl
 import torch
 
-from opencoder_lib.compute import autocast, has_bfloat16, pick_device, repeat_exactly
+from opencoder_lib import compute
+from opencoder_lib.compute import (
+    autocast,
+    available_bytes,
+    has_bfloat16,
+    pick_device,
+    repeat_exactly,
+    uses_bfloat16,
+)
 from opencoder_lib.errors import ConfigError
 
 CPU = torch.device("cpu")
@@ -53,3 +61,23 @@ def test_exact_repetition_fixes_the_threads_and_the_algorithms():
         torch.use_deterministic_algorithms(before[1])
     with pytest.raises(ConfigError, match="num_threads=0"):
         repeat_exactly(0, CPU)
+
+
+def test_a_forced_precision_does_not_ask_the_hardware(monkeypatch):
+    monkeypatch.setattr(compute, "has_bfloat16", lambda device: False)
+    assert [uses_bfloat16(CPU, name) for name in ("auto", "float32", "bfloat16")] == [False, False, True]
+
+
+def test_available_memory_is_the_lesser_of_the_machines_and_the_containers(monkeypatch):
+    for machine, container, least in [(8, 5, 5), (3, 5, 3), (8, None, 8), (None, None, None)]:
+        monkeypatch.setattr(compute, "_meminfo_available", lambda found=machine: found)
+        monkeypatch.setattr(compute, "_container_left", lambda found=container: found)
+        assert available_bytes(CPU) == least
+
+
+@pytest.mark.parametrize(("limit", "left"), [("1000\n", 600), ("max\n", None), ("300\n", 0)])
+def test_a_container_leaves_what_its_limit_has_over_its_use(tmp_path, limit, left):
+    (tmp_path / "memory.max").write_text(limit)
+    (tmp_path / "memory.current").write_text("400\n")
+    assert compute._container_left(tmp_path) == left
+    assert compute._container_left(tmp_path / "absent") is None

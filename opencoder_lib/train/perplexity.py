@@ -19,7 +19,7 @@ from opencoder_lib import seeds
 from opencoder_lib.compute import autocast
 from opencoder_lib.errors import ConfigError
 from opencoder_lib.intervals import percentile_interval, resamples
-from opencoder_lib.train.packing import pack
+from opencoder_lib.train.tokenizer import END, encode
 
 IGNORED = -100
 
@@ -60,8 +60,8 @@ def hold_out(texts: Sequence[str], tokenizer: Tokenizer, context: int) -> HeldOu
     """
     if not texts:
         raise ConfigError("There is no held-out text to score.")
-    documents = [pack([text], tokenizer).astype(np.int64) for text in texts]
-    end = documents[0][-1]
+    end = tokenizer.token_to_id(END)
+    documents = [np.array([*ids, end], np.int64) for ids in encode(texts, tokenizer)]
     stream = np.concatenate([[end], *documents])
     owner = np.repeat(np.arange(len(documents)), [len(document) for document in documents])
     windows = -(-len(owner) // context)

@@ -1,14 +1,21 @@
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import cross_entropy
+from torch.nn.utils import clip_grad_norm_
 
-from opencoder_lib.errors import ConfigError
+from opencoder_lib.errors import ConfigError, InputError
+from opencoder_lib.train import loss as loss_module
+from opencoder_lib.train import meter as meter_module
 from opencoder_lib.train.loop import Feed, TrainingDiverged, branch, start_run, train
 from opencoder_lib.train.model import Shape, build_model
 from opencoder_lib.train.optim import Recipe, make_optimizers, set_rate
-from opencoder_lib.train.packing import pack
-from opencoder_lib.train.perplexity import hold_out
-from opencoder_lib.train.schedule import WSD
+from opencoder_lib.train.packing import batch, document_positions, pack
+from opencoder_lib.train.perplexity import bits_per_byte, hold_out
+from opencoder_lib.train.schedule import WSD, wsd_lr
 from opencoder_lib.train.tokenizer import train_tokenizer
 
 TEXT = "def add(left, right):\n    return left + right\n\n\ndef double(x):\n    return add(x, x)\n"
@@ -129,9 +136,32 @@ def test_muon_holds_the_matrices_inside_the_layers_and_adamw_the_rest_each_once(
     assert [o.param_groups[0]["lr"] for o in (muon, adamw)] == [0.25, 0.25]
 
 
-def test_an_unknown_optimizer_is_refused():
-    with pytest.raises(ConfigError, match="'sgd' is none of muon, adamw"):
-        Recipe("sgd")
+def test_embeddings_can_have_a_rate_of_their_own_and_vectors_do_not_decay():
+    model = build_model(replace(SHAPE, tied=False), 0)
+    (adamw,) = optimizers = make_optimizers(model, Recipe("adamw", weight_decay=0.1, embedding_rate=4.0))
+    set_rate(optimizers, 0.25)
+    set_rate(optimizers, 0.5)
+    by_weight = {id(p): group for group in adamw.param_groups for p in group["params"]}
+    found = {name: by_weight[id(p)] for name, p in model.named_parameters()}
+    for name, group in found.items():
+        assert group["lr"] == (2.0 if name in ("model.embed_tokens.weight", "lm_head.weight") else 0.5), name
+        assert group["weight_decay"] == (0.0 if "norm" in name else 0.1), name
+    assert len(found) == len(by_weight)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"optimizer": "sgd"}, "'sgd' is none of muon, adamw"),
+        ({"betas": (0.9, 1.0)}, r"must lie in \[0, 1\), not momentum=0.95, betas=\(0.9, 1.0\)"),
+        ({"momentum": -0.1}, "momentum=-0.1"),
+        ({"weight_decay": -1.0}, "weight_decay=-1.0"),
+        ({"embedding_rate": 0.0}, "embedding_rate=0.0"),
+    ],
+)
+def test_a_recipe_that_cannot_work_is_refused(wrong, said):
+    with pytest.raises(ConfigError, match=said):
+        Recipe(**wrong)
 
 
 def test_progress_is_one_line_that_ends_when_the_run_does(tokens, capsys):
@@ -139,3 +169,191 @@ def test_progress_is_one_line_that_ends_when_the_run_does(tokens, capsys):
     out = capsys.readouterr().out
     assert out.count("\n") == 1
     assert "step 2/2: loss" in out
+
+
+def test_the_loop_does_what_ten_plain_lines_do(tokens):
+    run = train(start_run(build_model(SHAPE, 0)), tokens, PLAN, FEED, until=4, precision="float32")
+    model = build_model(SHAPE, 0)
+    optimizers = make_optimizers(model, Recipe())
+    losses = []
+    for step in range(4):
+        set_rate(optimizers, float(wsd_lr(torch.tensor([step]), PLAN)))
+        ids = torch.from_numpy(batch(tokens, 0, step, 4, 16))
+        loss = cross_entropy(model(input_ids=ids[:, :-1]).logits.flatten(0, 1), ids[:, 1:].flatten())
+        loss.backward()
+        clip_grad_norm_(model.parameters(), 1.0)
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
+        losses.append(loss.item())
+    assert [row["loss"] for row in run.log] == pytest.approx(losses, rel=1e-4)
+
+
+@pytest.mark.parametrize("option", [{"recompute": True}, {"loss_chunk_tokens": 5}], ids=["recomputed", "in pieces"])
+def test_what_saves_memory_changes_nothing_but_roundings(tokens, option):
+    plain, other = (
+        train(start_run(build_model(SHAPE, 0), Recipe("adamw")), tokens, PLAN, FEED, until=3, precision="float32", **o)
+        for o in ({}, option)
+    )
+    # AdamW divides by the size of the gradient: where that is next to nothing its roundings move a weight by a rate.
+    assert [row["loss"] for row in other.log] == pytest.approx([row["loss"] for row in plain.log], rel=1e-6)
+    assert [row["gradient_norm"] for row in other.log] == pytest.approx(
+        [r["gradient_norm"] for r in plain.log], rel=1e-5
+    )
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_a_recomputed_layer_is_passed_twice_a_step(tokens, recompute):
+    run, passes = start_run(build_model(SHAPE, 0)), []
+    run.model.model.layers[0].self_attn.register_forward_hook(lambda *_: passes.append(1))
+    train(run, tokens, PLAN, FEED, until=3, recompute=recompute)
+    assert len(passes) == (6 if recompute else 3)
+
+
+def test_compiled_layers_and_loss_learn_the_same_and_a_branch_starts_plain(tokens, tokenizer, monkeypatch):
+    # Another back end than the default one, which calls a C++ compiler and takes ten seconds.
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
+    loss_module._compiled_loss_and_slope.cache_clear()
+    held_out = hold_out([TEXT], tokenizer, 16)
+    options = {"until": 3, "precision": "float32", "held_out": held_out}
+    plain = train(start_run(build_model(SHAPE, 0), Recipe("adamw")), tokens, PLAN, FEED, **options)
+    fast = train(start_run(build_model(SHAPE, 0), Recipe("adamw")), tokens, PLAN, FEED, compiled=True, **options)
+    assert all(layer._compiled_call_impl is not None for layer in fast.model.model.layers)
+    assert loss_module._compiled_loss_and_slope.cache_info().misses == 1
+    loss_module._compiled_loss_and_slope.cache_clear()
+    assert [row["loss"] for row in fast.log] == pytest.approx([row["loss"] for row in plain.log], rel=1e-5)
+    assert fast.evaluations[-1] == pytest.approx(plain.evaluations[-1], rel=1e-5)
+    train(copied := branch(fast), tokens, PLAN, FEED, until=4)
+    assert all(layer._compiled_call_impl is None for layer in copied.model.model.layers)
+
+
+def test_a_masked_document_does_not_see_its_neighbours_and_an_unmasked_one_does():
+    module = start_run(build_model(SHAPE, 0)).module.eval()
+    end, own = 0, [7, 8, 9, 10, 11]
+    losses = {}
+    for masked in (True, False):
+        for before in ([1, 2, 3, end], [4, 5, 6, end]):
+            ids = torch.tensor([[*before, *own, end, 20, 21]])
+            # The loss of the second document alone: the last end is its last target.
+            targets = torch.full_like(ids, loss_module.IGNORED)
+            targets[0, 4:9] = ids[0, 5:10]
+            positions = document_positions(ids, end) if masked else None
+            losses.setdefault(masked, []).append(module(ids, targets, positions).item())
+    alone = torch.tensor([[*own, end]])
+    by_itself = module(alone[:, :-1], alone[:, 1:]).item()
+    assert losses[True] == pytest.approx([by_itself] * 2, rel=1e-5)
+    assert abs(losses[False][0] - losses[False][1]) > 1e-3
+
+
+def test_the_end_of_a_document_masks_in_training_too(tokens, tokenizer):
+    end = int(tokens[-1])
+    open_, masked = (
+        train(start_run(build_model(SHAPE, 0)), tokens, PLAN, replace(FEED, document_end=e), until=3).log
+        for e in (None, end)
+    )
+    assert masked != open_
+    absent = min(set(range(280)) - set(tokens.tolist()))
+    no_border = train(start_run(build_model(SHAPE, 0)), tokens, PLAN, replace(FEED, document_end=absent), until=3).log
+    assert [row["loss"] for row in no_border] == pytest.approx([row["loss"] for row in open_], rel=1e-5)
+
+
+def test_named_held_out_sets_are_scored_each_under_its_name(tokens, tokenizer):
+    sets = {"seen": hold_out([TEXT], tokenizer, 16), "other": hold_out(["zebra = 1\n"], tokenizer, 16)}
+    run = train(start_run(build_model(SHAPE, 0)), tokens, PLAN, FEED, until=4, held_out=sets, evaluate_every=2)
+    assert [sorted(row) for row in run.evaluations] == [
+        ["other_bits_per_byte", "seen_bits_per_byte", "step", "tokens"]
+    ] * 3
+    assert run.evaluations[-1]["other_bits_per_byte"] == pytest.approx(bits_per_byte(run.model, sets["other"]))
+
+
+class Rows:
+    """A log that keeps what it is given."""
+
+    def __init__(self):
+        self.steps, self.evaluations = [], []
+        self.step, self.evaluation = self.steps.append, self.evaluations.append
+
+
+@pytest.mark.parametrize("read_every", [1, 4])
+def test_a_log_gets_every_row_with_the_speed_however_seldom_losses_are_read(tokens, tokenizer, read_every):
+    log = Rows()
+    run = start_run(build_model(SHAPE, 0))
+    options = {"until": 7, "held_out": hold_out([TEXT], tokenizer, 16), "log": log, "read_every": read_every}
+    train(run, tokens, PLAN, FEED, evaluate_every=3, **options)
+    assert [row["step"] for row in run.log] == [1, 2, 3, 4, 5, 6, 7]
+    assert [{**row} for row in log.evaluations] == run.evaluations
+    assert all(row.pop("tokens_per_second") > 0 for row in log.steps)
+    assert log.steps == run.log
+    every_step = train(start_run(build_model(SHAPE, 0)), tokens, PLAN, FEED, until=7).log
+    assert run.log == every_step
+
+
+def test_mfu_is_logged_where_the_peak_is_known(tokens, monkeypatch):
+    monkeypatch.setattr(meter_module, "peak_flops", lambda device: 1e12)
+    train(start_run(build_model(SHAPE, 0)), tokens, PLAN, FEED, until=1, log=(log := Rows()))
+    row = log.steps[0]
+    weights = 2 * (4 * 32 * 32 + 3 * 32 * 64) + 280 * 32
+    assert row["mfu"] == pytest.approx(row["tokens_per_second"] * (6 * weights + 12 * 2 * 32 * 16) / 1e12)
+
+
+def test_a_run_is_saved_whole_every_so_often_and_at_the_end(tokens, tokenizer):
+    seen = []
+
+    def save(run):
+        seen.append((run.step, len(run.log), len(run.evaluations), run.saved_step))
+
+    run = start_run(build_model(SHAPE, 0))
+    options = {"held_out": hold_out([TEXT], tokenizer, 16), "evaluate_every": 2, "read_every": 5}
+    train(run, tokens, PLAN, FEED, until=5, save=save, save_every=2, **options)
+    assert seen == [(2, 2, 2, None), (4, 4, 3, 2), (5, 5, 4, 4)]
+    assert run.saved_step == 5
+
+
+@pytest.mark.parametrize("read_every", [1, 3])
+def test_a_run_that_diverges_names_the_step_and_the_last_checkpoint(tokens, read_every):
+    run = start_run(build_model(SHAPE, 0))
+    train(run, tokens, PLAN, FEED, until=4, save=lambda run: None, save_every=2)
+    before = weights(run)
+
+    def save_or_spoil(run):
+        raise AssertionError("a run that diverged must not be saved")
+
+    with torch.no_grad():
+        run.model.model.norm.weight.fill_(float("nan"))
+    with pytest.raises(
+        TrainingDiverged, match=r"Step 4: the loss is nan.* The last checkpoint is of step 4\."
+    ) as raised:
+        train(run, tokens, PLAN, FEED, until=10, save=save_or_spoil, save_every=1, read_every=read_every)
+    assert ("weights in memory are spoilt" in str(raised.value)) == (read_every > 1)
+    assert len(run.log) == 4
+    if read_every == 1:
+        assert weights(run).isnan().sum() == 32 < len(before), "no weight but the one we spoilt"
+
+
+def test_a_gradient_that_is_not_finite_stops_the_run_before_the_update(tokens):
+    run = train(start_run(build_model(SHAPE, 0)), tokens, PLAN, FEED, until=2)
+    before = weights(run)
+    run.model.model.norm.weight.register_hook(lambda gradient: gradient * float("inf"))
+    with pytest.raises(TrainingDiverged, match=r"Step 2: the gradient's norm is (inf|nan)"):
+        train(run, tokens, PLAN, FEED)
+    assert torch.equal(weights(run), before)
+
+
+def test_a_token_that_the_model_does_not_know_is_refused_with_the_vocabulary(tokens):
+    other = tokens.astype(np.int64).copy()
+    other[:] = 280
+    with pytest.raises(InputError, match=r"Step 0 reads the token 280; the model's vocabulary has 280"):
+        train(start_run(build_model(SHAPE, 0)), other, PLAN, FEED)
+
+
+@pytest.mark.parametrize(
+    ("feed", "clip", "said"),
+    [
+        (Feed(4, 16, 0, accumulate=3), 1.0, "batch_size=4 does not split into accumulate=3"),
+        (Feed(4, 17, 0), 1.0, "context=17 is more than the 16 positions"),
+        (FEED, 0.0, "clip=0.0 must be above 0"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(tokens, feed, clip, said):
+    with pytest.raises(ConfigError, match=said):
+        train(start_run(build_model(SHAPE, 0)), tokens, PLAN, feed, clip=clip)

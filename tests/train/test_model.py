@@ -5,7 +5,17 @@ import torch
 from safetensors.torch import save_file
 
 from opencoder_lib.errors import ConfigError, CorruptArtifact
-from opencoder_lib.train.model import SHAPES, Shape, build_model, complete, count_parameters, find_shape, load_model
+from opencoder_lib.train.model import (
+    SHAPES,
+    Shape,
+    build_model,
+    complete,
+    count_parameters,
+    empty_model,
+    find_shape,
+    load_model,
+    shape_of,
+)
 from opencoder_lib.train.model import save_model as save
 from opencoder_lib.train.tokenizer import train_tokenizer
 
@@ -19,6 +29,49 @@ TINY = Shape(vocab=262, hidden=16, layers=2, heads=2, kv_heads=1, ffn=24, contex
 def test_the_papers_shapes_have_the_released_numbers_of_parameters(name, total, inside):
     assert count_parameters(SHAPES[name]) == total
     assert count_parameters(SHAPES[name], embeddings=False) == inside
+
+
+def test_the_shapes_between_grow_from_half_a_million_parameters_to_the_papers():
+    millions = {name: count_parameters(shape) / 1e6 for name, shape in SHAPES.items()}
+    assert list(millions.values()) == sorted(millions.values())
+    by_hand = {"micro-1k": 0.557, "micro": 0.689, "tasks": 1.118, "small": 33.7, "base": 260.1}
+    assert {name: millions[name] for name in by_hand} == pytest.approx(by_hand, rel=2e-3)
+    assert (SHAPES["base"].hidden // SHAPES["base"].heads, SHAPES["base"].context) == (64, 2_048)
+
+
+def test_a_model_without_memory_tells_the_shape_it_has():
+    for shape in SHAPES.values():
+        model = empty_model(shape)
+        assert shape_of(model) == shape
+        assert {p.device.type for p in model.parameters()} == {"meta"}
+
+
+def test_fresh_matrices_have_the_released_spread_and_norms_are_one():
+    weights = build_model(Shape(512, 64, 1, 2, 2, 96, 8), seed=0).state_dict()
+    assert weights["model.norm.weight"].tolist() == [1.0] * 64
+    assert float(weights["lm_head.weight"].std()) == pytest.approx(0.02, rel=0.02)
+    assert abs(float(weights["lm_head.weight"].mean())) < 3 * 0.02 / 512**0.5 / 64**0.5
+    same_size = [weights[f"model.layers.0.self_attn.{part}_proj.weight"] for part in "qk"]
+    assert not torch.equal(*same_size), "each matrix draws from a stream of its own"
+
+
+def test_tied_matrices_stay_one_parameter():
+    model = build_model(TINY, seed=0)
+    assert model.lm_head.weight is model.model.embed_tokens.weight
+    assert sum(p.numel() for p in model.parameters()) == count_parameters(TINY)
+
+
+def test_both_kinds_of_attention_compute_the_same():
+    ids = torch.arange(8)[None]
+    sdpa, eager = (build_model(TINY, 0, attention=name)(input_ids=ids).logits for name in ("sdpa", "eager"))
+    assert torch.allclose(sdpa, eager, atol=1e-6)
+
+
+def test_an_unknown_or_absent_attention_is_refused_by_name():
+    with pytest.raises(ConfigError, match=r"no attention 'spda'\. Did you mean sdpa"):
+        build_model(TINY, 0, attention="spda")
+    with pytest.raises(ConfigError, match="attention='flash_attention_2' does not work here: "):
+        build_model(TINY, 0, attention="flash_attention_2")
 
 
 def test_parameters_of_a_small_shape_agree_with_a_count_by_hand():
