@@ -27,11 +27,11 @@ import polars as pl
 
 from opencoder_lib import report
 from opencoder_lib.errors import ConfigError, MissingArtifact, did_you_mean
-from opencoder_lib.files import JUDGEMENT, check
+from opencoder_lib.files import JUDGEMENT, check, judged
 from opencoder_lib.store import Store, commit, project_root, versions, write_json
 
 CORPUS_CHAPTER = "01-collect-and-preprocess"
-PROFILES = ("toy", "gpu")
+PROFILES = ("toy", "study", "gpu")
 
 
 def notebook_path(root: Path, chapter: str) -> Path:
@@ -137,12 +137,12 @@ class Chapter:
         if of == CORPUS_CHAPTER:
             return check(documents)
         judgements = self.load("judgements", of)
-        columns = documents.columns
-        joined = documents.drop(JUDGEMENT).join(judgements, on="doc_id", how="left", maintain_order="left")
         self.texts = self.store.describe(of, "judgements").get("texts")
-        if self.texts:
-            joined = joined.update(self.load("texts", self.texts), on="doc_id")
-        return check(joined.select(columns))
+        return judged(documents, judgements, self.load("texts", self.texts) if self.texts else None)
+
+    def workplace(self) -> Path:
+        """A folder that stays between runs of this chapter, for work that goes on where it was stopped."""
+        return self.store.build / "work" / self.name
 
     def save(self, corpus: pl.DataFrame | None = None, texts: pl.DataFrame | None = None, **artifacts: Any) -> None:
         """Store the chapter's results and its record; the last cell of every chapter.

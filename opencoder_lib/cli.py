@@ -13,7 +13,25 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from opencoder_lib import __version__
+from opencoder_lib import __version__, cli_training
+from opencoder_lib.cli_options import (
+    Budgets,
+    DryRun,
+    Force,
+    IdColumn,
+    InputsAndOut,
+    Jobs,
+    Only,
+    Parameter,
+    PathColumn,
+    Processes,
+    Profile,
+    RepoColumn,
+    Stars,
+    TextColumn,
+    limit_threads,
+    names_in,
+)
 from opencoder_lib.errors import ConfigError, CookbookError
 
 app = typer.Typer(
@@ -26,53 +44,6 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Profile = Annotated[
-    str, typer.Option("--profile", help="Which set of parameters: **toy** (two cores) or **gpu** (one accelerator).")
-]
-Jobs = Annotated[
-    int | None, typer.Option("--jobs", "-j", min=1, help="Chapters at the same time; the profile's number by default.")
-]
-Force = Annotated[bool, typer.Option("--force", help="Run even if nothing changed.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would run and why; run nothing.")]
-Parameter = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--parameter",
-        "-p",
-        metavar="NAME=VALUE",
-        help="Set a chapter's parameter, e.g. **-p seed=1** for all chapters that have it, **-p 03.bands=32** for one. "
-        "May be repeated.",
-    ),
-]
-InputsAndOut = Annotated[
-    list[str],
-    typer.Argument(metavar="IN... OUT.parquet", help="Inputs, and as the last argument the file to write."),
-]
-Processes = Annotated[
-    int | None, typer.Option("--jobs", "-j", min=1, help="Processes, one thread each; one per processor by default.")
-]
-TextColumn = Annotated[str, typer.Option("--text-column", metavar="NAME", help="Where tables keep the text.")]
-PathColumn = Annotated[str, typer.Option("--path-column", metavar="NAME", help="Where tables keep the path.")]
-IdColumn = Annotated[
-    str,
-    typer.Option("--id-column", metavar="NAME", help="Where tables keep ids; derived from repo and path if absent."),
-]
-RepoColumn = Annotated[str, typer.Option("--repo-column", metavar="NAME", help="Where tables keep the repository.")]
-Budgets = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="LANGUAGE=SIZE",
-        help="Most bytes a language may keep, as **html=2GB**; repeatable; the paper's by default, **none** for none.",
-    ),
-]
-Stars = Annotated[
-    str | None,
-    typer.Option(
-        metavar="FILE.csv|github", help="Stars: a table with the columns repo and stars, or GitHub's by GITHUB_TOKEN."
-    ),
-]
-
 
 # Set by a verb whose engine keeps threads of its own; with these at work an exit would wait for them, or abort.
 _leave_at_once = False
@@ -133,10 +104,7 @@ def book(
 
 @app.command(epilog="Example:  **opencoder run --only 03 -p num_hashes=512**")
 def run(
-    only: Annotated[
-        str | None,
-        typer.Option("--only", metavar="CHAPTER", help="By number or name, e.g. **03** or **02,03**."),
-    ] = None,
+    only: Only = None,
     needs: Annotated[
         bool, typer.Option("--needs/--no-needs", help="First run what the chapter needs, if that is stale.")
     ] = True,
@@ -153,8 +121,7 @@ def run(
     """
     from opencoder_lib.book.verbs import run_chapters
 
-    chapters = [name.strip() for name in (only or "").split(",") if name.strip()]
-    run_chapters(profile, chapters, jobs, force, dry_run, parameter or [], needs)
+    run_chapters(profile, names_in(only), jobs, force, dry_run, parameter or [], needs)
 
 
 @app.command(epilog="Example:  **opencoder serve --port 8123**")
@@ -168,12 +135,15 @@ def serve(
     serve_book(profile, port)
 
 
-@app.command(epilog="Example:  **opencoder record --profile gpu**")
-def record(profile: Profile = "gpu") -> None:
-    """Keep this profile's claims under book/records/, so that the scoreboard shows them beside later runs."""
+@app.command(epilog="Example:  **opencoder record --profile study --only 16,17,18**")
+def record(profile: Profile = "gpu", only: Only = None) -> None:
+    """Keep this profile's claims under book/records/, so that the scoreboard shows them beside later runs.
+
+    With --only: those of the chapters named; without it every chapter must have run.
+    """
     from opencoder_lib.book.verbs import keep_record
 
-    keep_record(profile)
+    keep_record(profile, names_in(only))
 
 
 @app.command(epilog="Example:  **opencoder strip && git diff notebooks/**")
@@ -313,7 +283,7 @@ def clean(
     """
     global _leave_at_once
     _leave_at_once = True
-    _limit_threads()
+    limit_threads()
     from opencoder_lib.clean.command import Order, clean
     from opencoder_lib.corpora.tables import Columns
     from opencoder_lib.refine.minhash import MinHash
@@ -339,6 +309,9 @@ def clean(
         jobs=jobs,
     )
     clean(order, dry_run)
+
+
+app.command(epilog="Example:  **opencoder ablate dedup-level --seeds 8 --dry-run**")(cli_training.ablate)
 
 
 @app.command(epilog="Example:  **opencoder diff cleaned cleaned-128-bands**")
@@ -373,15 +346,8 @@ def _inputs_and_out(paths: list[str]) -> list[str]:
     """`paths` if there are at least two."""
     if len(paths) < 2:
         raise ConfigError(f"Give at least one input and then the output, e.g. {paths[0]} out.parquet.")
-    _limit_threads()
+    limit_threads()
     return paths
-
-
-def _limit_threads() -> None:
-    """Keep every process at one thread, so that --jobs is what is used."""
-    # Before Polars and numba are imported; the processes of --jobs inherit it.
-    for name in ("POLARS_MAX_THREADS", "NUMBA_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
 
 
 @app.command(epilog="Example:  **pip install -r requirements.txt -c constraints.txt -e . && opencoder models**")

@@ -109,6 +109,18 @@ def check(files: pl.DataFrame) -> pl.DataFrame:
     return files
 
 
+def judged(documents: pl.DataFrame, judgements: pl.DataFrame, texts: pl.DataFrame | None = None) -> pl.DataFrame:
+    """The documents as later stages left them: with these judgements, and the texts that a transform changed.
+
+    documents: a file frame. judgements: `doc_id` and the judgement columns. texts: `doc_id` and `text` of the files
+    whose text changed.
+    """
+    joined = documents.drop(JUDGEMENT).join(judgements, on="doc_id", how="left", maintain_order="left")
+    if texts is not None:
+        joined = joined.update(texts, on="doc_id")
+    return check(joined.select(documents.columns))
+
+
 def remaining(files: pl.DataFrame) -> pl.DataFrame:
     """The rows that no stage has removed."""
     return files.filter(pl.col("removed_by").is_null())

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -153,7 +154,7 @@ class Store:
             write_atomically(path, lambda temporary: value.write_parquet(temporary, compression="zstd"))
             about = {**about, "rows": value.height, "schema": {key: str(dtype) for key, dtype in value.schema.items()}}
         elif isinstance(value, Path):
-            write_atomically(path, lambda temporary: temporary.write_bytes(value.read_bytes()))
+            write_atomically(path, lambda temporary: shutil.copyfile(value, temporary))
         else:
             write_json(path, value)
         about = {**about, "file": path.name, "sha256": file_sha256(path)}

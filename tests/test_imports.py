@@ -9,9 +9,13 @@ from opencoder_lib.book.keys import Library
 from opencoder_lib.book.project import PACKAGE
 
 PACKAGES = {"corpora", "refine", "quality", "web", "embed", "train", "synth", "evaluate", "longcontext"}
-MAY_IMPORT_EVERYTHING = {"cli", "book", "__main__"}
+MAY_IMPORT_EVERYTHING = {"cli", "cli_training", "book", "__main__"}
 # These join two packages by design; everything else at the top of the library is base.
-JOINS = {"clean": {"corpora", "refine", "quality"}, "data_verbs": {"corpora", "quality"}}
+JOINS = {
+    "clean": {"corpora", "refine", "quality"},
+    "data_verbs": {"corpora", "quality"},
+    "ablations": {"corpora", "refine", "quality", "embed", "train", "evaluate"},
+}
 # report formats frames and needs nothing but the base, so packages may use it like the base.
 SHOWS = {"chapter", "plots"}
 
@@ -61,7 +65,7 @@ def test_the_data_tools_start_without_torch_jupyter_or_a_plot():
     light = [
         name
         for name in library.paths
-        if top(name) not in ("book", "plots", "embed", "train", "compute", "__main__", "evaluate", "synth")
+        if top(name) not in ("book", "plots", "embed", "train", "compute", "__main__", "evaluate", "ablations", "synth")
     ]
     code = (
         "import importlib, sys\n"

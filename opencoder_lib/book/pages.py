@@ -15,7 +15,7 @@ from opencoder_lib.store import read_json
 CORPUS, TRANSFORM, FILTERS = "01-collect-and-preprocess", "04-transform", "05-heuristic-filters"
 SAMPLING = "06-sampling"
 STAGES = ("preprocess", "exact", "fuzzy", "transform", "filter", "sample")
-RECORD_FIELDS = ("profile", "device", "date", "commit", "claims")
+RECORD_FIELDS = ("profile", "device", "date", "commit", "seconds", "claims")
 CLAIM_FIELDS = ("key", "what", "reported", "measured", "unit", "section", "status", "outcome", "because", "seeds")
 
 
@@ -59,11 +59,12 @@ def recorded_runs(root: Path) -> list[dict]:
 
 
 def new_record(project: Project, cards: list[Card], date: str) -> dict[str, Any]:
-    """This profile's results as a record. Raises InputError unless every chapter has run."""
+    """The results of these chapters in this profile as a record. Raises InputError when one of them has not run."""
     records = chapter_records(project, cards)
     if missing := [card.name for card in cards if card.name not in records]:
         raise InputError(
-            f"{missing[0]} has not run (profile {project.profile}); record a whole run. Run: opencoder run"
+            f"{missing[0]} has not run (profile {project.profile}). Run it: opencoder run --profile {project.profile} "
+            f"--only {missing[0][:2]}   or record only chapters that have: opencoder record --only CHAPTERS"
         )
     devices = Counter(record["device"] for record in records.values())
     # The chapters that use an accelerator name it; it is what the run is known by.
@@ -73,6 +74,8 @@ def new_record(project: Project, cards: list[Card], date: str) -> dict[str, Any]
         "date": date,
         "device": ", ".join(sorted(accelerators or devices)),
         "commit": next((record["commit"] for record in reversed(list(records.values())) if record["commit"]), None),
+        "seconds": {name: record["seconds"] for name, record in records.items()},
+        "parameters": {name: record["parameters"] for name, record in records.items()},
         "versions": {name: version for record in records.values() for name, version in record["versions"].items()},
         "claims": [claim | {"chapter": name} for name, record in records.items() for claim in record["claims"]],
     }
@@ -127,7 +130,7 @@ def _claims(claims: list[dict], recorded: list[dict]) -> str:
     for claim in claims:
         paper = f"{unbroken(claim['reported'], claim['unit'])} ({plain(claim['section'])}, {claim['status']})"
         others = [
-            f"{value_text(found)} ({plain(record['profile'])}, {plain(record['date'])})"
+            f"{value_text(found)} ({plain(record['profile'])}, {plain(record['date'])}: {plain(found['outcome'])})"
             for record in recorded
             if (found := _of(record, claim["key"]))
         ]
@@ -153,11 +156,12 @@ def _provenance(recorded: list[dict]) -> str:
             plain(record["device"]),
             plain(record["date"]),
             plain((record["commit"] or "–")[:12]),
+            ", ".join(f"{name[:2]}: {seconds:,.0f}" for name, seconds in sorted(record["seconds"].items())),
             f"{len(record['claims'])}",
         ]
         for record in recorded
     ]
-    return table(["Profile", "Device", "Date", "Commit", "Claims"], rows, numbers=[4])
+    return table(["Profile", "Device", "Date", "Commit", "Seconds a chapter", "Claims"], rows, numbers=[5])
 
 
 def headline(cards: list[Card], records: dict[str, dict]) -> str:

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from opencoder_lib.book.lock import locked
 from opencoder_lib.book.progress import Reporter
-from opencoder_lib.book.project import Project, read_cards, read_profiles
+from opencoder_lib.book.project import Project, find_card, read_cards, read_profiles
 from opencoder_lib.errors import ConfigError, CookbookError
 from opencoder_lib.store import project_root, write_json
 
@@ -104,13 +104,15 @@ def shown_path(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def keep_record(profile: str) -> None:
-    """Write the profile's claims to book/records/<profile>-<date>.json."""
+def keep_record(profile: str, only: list[str]) -> None:
+    """Write the claims of the profile's chapters, or of those in `only`, to book/records/<profile>-<date>.json."""
     from opencoder_lib.book.pages import new_record
 
     project = open_project(profile)
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    record = new_record(project, read_cards(project.root), today)
+    cards = read_cards(project.root)
+    chosen = {find_card(cards, name).name for name in only}
+    record = new_record(project, [card for card in cards if not only or card.name in chosen], today)
     path = project.root / "book" / "records" / f"{profile}-{today}.json"
     write_json(path, record)
     say(f"{len(record['claims'])} claims kept in {shown_path(path)}. Add it to git.")

@@ -25,7 +25,14 @@ CLAIM = {
     "because": "packages | are *curated*",
     "seeds": 1,
 }
-RECORD = {"profile": "gpu", "device": "Big GPU", "date": "2026-11-21", "commit": "abcdef0123456789", "claims": []}
+RECORD = {
+    "profile": "gpu",
+    "device": "Big GPU",
+    "date": "2026-11-21",
+    "commit": "abcdef0123456789",
+    "seconds": {"01-count": 4321.0},
+    "claims": [],
+}
 
 
 @pytest.fixture
@@ -105,14 +112,14 @@ def test_recorded_runs_stand_beside_this_one(project, cards, records):
     write_json(project.root / "book/records/gpu.json", RECORD | {"claims": [CLAIM | {"measured": 0.2, "seeds": 8}]})
     page = pages.scoreboard(project, cards, records)
     assert "| Quantity | Paper | This run | Recorded runs | Verdict | Because |" in page
-    assert "20\N{NO-BREAK SPACE}\\% (n = 8) (gpu, 2026\\-11\\-21)" in page
-    assert r"| gpu | Big GPU | 2026\-11\-21 | abcdef012345 | 1 |" in page
+    assert "20\N{NO-BREAK SPACE}\\% (n = 8) (gpu, 2026\\-11\\-21: not comparable at this size)" in page
+    assert r"| gpu | Big GPU | 2026\-11\-21 | abcdef012345 | 01: 4,321 | 1 |" in page
 
 
 def test_a_record_that_lacks_something_is_named(project, cards, records):
     claim = {name: value for name, value in CLAIM.items() if name != "because"}
     write_json(project.root / "book/records/gpu.json", {"profile": "gpu", "claims": [claim]})
-    with pytest.raises(InputError, match=r"gpu\.json lacks device, date, commit, claims\[0\]\.because"):
+    with pytest.raises(InputError, match=r"gpu\.json lacks device, date, commit, seconds, claims\[0\]\.because"):
         pages.scoreboard(project, cards, records)
 
 
@@ -120,12 +127,20 @@ def test_a_new_record_reads_back(project, cards):
     write_json(project.root / "book/records/toy.json", pages.new_record(project, cards, "2026-11-21"))
     (found,) = pages.recorded_runs(project.root)
     assert (found["device"], found["claims"][0]["chapter"]) == ("CPU, 2 cores", "01-count")
+    assert found["seconds"] == {"01-count": 2.5, "02-double": 2.5}
 
 
 def test_a_record_of_half_a_run_is_refused(project, cards):
     (project.build / "runs" / "02-double.json").unlink()
     with pytest.raises(InputError, match="02-double has not run"):
         pages.new_record(project, cards, "2026-11-21")
+
+
+def test_chapters_that_ran_can_be_recorded_without_the_others(project, cards):
+    (project.build / "runs" / "02-double.json").unlink()
+    record = pages.new_record(project, [card for card in cards if card.name == "01-count"], "2026-11-21")
+    assert list(record["seconds"]) == ["01-count"]
+    assert {claim["chapter"] for claim in record["claims"]} == {"01-count"}
 
 
 def test_the_status_page_lists_cost_versions_inputs_and_results(project, cards, records):
