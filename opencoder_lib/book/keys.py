@@ -17,7 +17,7 @@ from opencoder_lib.book.project import Card, Project, source_of
 from opencoder_lib.errors import CookbookError
 from opencoder_lib.store import file_sha256, read_json, versions
 
-DATA_SUFFIXES = (".toml", ".csv", ".mplstyle", ".json", ".txt")
+DATA_SUFFIXES = (".toml", ".csv", ".mplstyle", ".json", ".txt", ".jsonl.gz")
 # The form of runs/<chapter>.json. Raise it when a part is added, or older records would be misread.
 FORMAT = 2
 # Parameters come in resolved, facts one by one; as whole files they would make every chapter stale at each edit.

@@ -20,7 +20,7 @@ from transformers import PreTrainedModel
 from opencoder_lib.errors import ConfigError
 from opencoder_lib.evaluate.generate import generate
 from opencoder_lib.exercises import HELD_OUT, Exercise, draw, held_out_families
-from opencoder_lib.exercises.chat import STOP, chat_ids, control_id
+from opencoder_lib.exercises.chat import END, STOP, chat_ids, control_id
 from opencoder_lib.exercises.render import completion, question
 from opencoder_lib.intervals import percentile_interval, resamples, wilson
 from opencoder_lib.sandbox import Limits, run
@@ -114,17 +114,12 @@ def prompt_ids(task: Exercise, tokenizer: Tokenizer, style: str) -> list[int]:
         return chat_ids([{"role": "user", "content": question(task)}], tokenizer, answer_next=True)
     tokenizer.encode_special_tokens = True
     # Packed documents follow an end token, so this one does too.
-    return [end_id(tokenizer), *tokenizer.encode(completion(task), add_special_tokens=False).ids]
-
-
-def end_id(tokenizer: Tokenizer) -> int:
-    """The token between documents."""
-    return control_id(tokenizer, "<|endoftext|>")
+    return [control_id(tokenizer, END), *tokenizer.encode(completion(task), add_special_tokens=False).ids]
 
 
 def stop_ids(tokenizer: Tokenizer, style: str) -> set[int]:
     """The tokens at which an answer is over: the end of the turn or the document, or a line that is not indented."""
-    stop = {end_id(tokenizer)}
+    stop = {control_id(tokenizer, END)}
     if style == "chat":
         return stop | {control_id(tokenizer, STOP)}
     texts = {token: tokenizer.decode([token]) for token in range(tokenizer.get_vocab_size())}

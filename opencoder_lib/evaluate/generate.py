@@ -21,9 +21,9 @@ def generate(
 ) -> list[list[int]]:
     """The likeliest next token again and again, for each prompt of token ids: at most `num_tokens` ids each.
 
-    A row ends before the first token of `stop`. Computes in the precision of the weights, one row the same as many up to
-    rounding. Raises ConfigError on an empty prompt, and on one that does not fit into the model's context together with
-    `num_tokens`.
+    A row ends before the first token of `stop`. Computes in the precision of the weights, one row the same as many up
+    to rounding. Raises ConfigError on an empty prompt, and on one that does not fit into the model's context together
+    with `num_tokens`.
     """
     if num_tokens < 1 or batch_size < 1:
         raise ConfigError(f"num_tokens={num_tokens} and batch_size={batch_size} must be at least 1.")
@@ -31,8 +31,8 @@ def generate(
     for at, prompt in enumerate(prompts):
         if not 0 < len(prompt) <= context - num_tokens:
             raise ConfigError(
-                f"Prompt {at} has {len(prompt)} tokens. It needs 1 to {context - num_tokens}, so that {num_tokens} more "
-                f"fit into the context of {context}. Shorten it or generate fewer."
+                f"Prompt {at} has {len(prompt)} tokens. It needs 1 to {context - num_tokens}, so that {num_tokens} "
+                f"more fit into the context of {context}. Shorten it or generate fewer."
             )
     # Prompts of like length go together: less padding. What comes back is in the order that was given.
     order = sorted(range(len(prompts)), key=lambda at: len(prompts[at]))

@@ -22,7 +22,7 @@ from transformers import PreTrainedModel
 from opencoder_lib.compute import autocast
 from opencoder_lib.errors import ConfigError, InputError
 from opencoder_lib.train import parallel
-from opencoder_lib.train.loss import NextToken
+from opencoder_lib.train.loss import IGNORED, NextToken
 from opencoder_lib.train.meter import Log, Meter, TrainingDiverged
 from opencoder_lib.train.optim import Recipe, make_optimizers, set_rate
 from opencoder_lib.train.packing import Source, as_source, batch, document_positions
@@ -175,19 +175,26 @@ def _is_due(step: int, until: int, every: int) -> bool:
 
 
 def _backward(run: Run, source: Source, feed: Feed, precision: str) -> Tensor:
-    """The gradients of this step's batch are in place; returns this rank's share of the mean loss."""
+    """The gradients of this step's batch are in place; returns this rank's share of the mean loss.
+
+    The mean is over all tokens of the batch, those that are read and not learned included: so each process knows the
+    divisor without asking the others.
+    """
     size = parallel.world_size()
     rows = batch(source, feed.seed, run.step, feed.batch_size, feed.context, parallel.rank(), size)
     vocab = run.model.config.vocab_size
-    if not 0 <= rows.min() <= rows.max() < vocab:
+    # A source writes ~id for a token that is read and not learned, such as what a user says in a conversation.
+    known = np.where(rows < 0, ~rows, rows)
+    if known.max() >= vocab:
         raise InputError(
-            f"Step {run.step} reads the token {rows.max():,}; the model's vocabulary has {vocab:,}. "
+            f"Step {run.step} reads the token {known.max():,}; the model's vocabulary has {vocab:,}. "
             "Tokenise the corpus with the tokenizer that the model was built for."
         )
-    parts = torch.from_numpy(rows).to(run.device).chunk(feed.accumulate)
+    targets = np.where(rows < 0, IGNORED, rows)
+    inputs = torch.from_numpy(known[:, :-1]).to(run.device).chunk(feed.accumulate)
+    parts = torch.from_numpy(targets[:, 1:]).to(run.device).chunk(feed.accumulate)
     mean = torch.zeros((), device=run.device)
-    for number, ids_BT in enumerate(parts, 1):
-        inputs_BT, targets_BT = ids_BT[:, :-1], ids_BT[:, 1:]
+    for number, (inputs_BT, targets_BT) in enumerate(zip(inputs, parts, strict=True), 1):
         positions_BT = None if feed.document_end is None else document_positions(inputs_BT, feed.document_end)
         with parallel.gradients_stay_here(run.module, number < len(parts)):
             with autocast(run.device, precision):

@@ -120,6 +120,24 @@ def test_going_back_or_past_the_plan_is_refused(tokens):
         train(run, tokens, PLAN, FEED, until=61)
 
 
+def test_tokens_marked_as_read_only_are_read_and_not_learned():
+    # One window: 0 to 16, of which 5, 6 and 7 are marked. The mean is over all 16 targets.
+    plain = np.arange(17, dtype=np.int32)
+    marked = np.where((plain >= 5) & (plain <= 7), ~plain, plain)
+    feed, plan = Feed(1, 16, 0), replace(PLAN, num_steps=1, num_warmup=0, num_decay=0)
+    run = train(start_run(build_model(SHAPE, 0)), marked, plan, feed, precision="float32")
+    ids = torch.from_numpy(plain.astype(np.int64))[None]
+    with torch.no_grad():
+        logits = build_model(SHAPE, 0)(input_ids=ids[:, :-1]).logits[0]
+    learned = torch.cat([torch.arange(0, 4), torch.arange(7, 16)])
+    expected = torch.nn.functional.cross_entropy(logits[learned], ids[0, 1:][learned], reduction="sum") / 16
+    assert run.log[0]["loss"] == pytest.approx(float(expected), rel=1e-5)
+    # The marked tokens still stand before those that follow: other words there give another loss.
+    marked[6] = ~np.int32(99)
+    other = train(start_run(build_model(SHAPE, 0)), marked, plan, feed, precision="float32")
+    assert other.log[0]["loss"] != pytest.approx(float(expected), rel=1e-4)
+
+
 def test_gradients_are_clipped_and_the_norm_before_is_recorded(tokens):
     run = train(start_run(build_model(SHAPE, 0)), tokens, PLAN, FEED, until=1, clip=1e-6)
     assert run.log[0]["gradient_norm"] > 1e-3

@@ -1,0 +1,115 @@
+"""Families of questions about whole numbers."""
+
+from opencoder_lib.exercises.family import SMALL, Family
+from opencoder_lib.exercises.inputs import near, number
+
+FAMILIES = (
+    Family(
+        "above",
+        "comparison",
+        ("number",),
+        {"a": tuple(range(2, 100))},
+        (
+            "Tell whether {p} is greater than {a}.",
+            "Return True if {p} is more than {a}.",
+            "Is {p} above {a}?",
+        ),
+        "{p} > {a}",
+        lambda n, a: n in range(a + 1, n + 1),
+        lambda random, c: (near(random, c["a"]),),
+        "A comparison is an expression with the value True or False. It can be returned as it stands; no `if` "
+        "is needed.",
+        "For {a} itself the answer is no: greater is not the same as greater or equal.",
+        lambda c: [(c["a"],), (c["a"] + 1,)],
+    ),
+    Family(
+        "between",
+        "comparison",
+        ("number",),
+        {"a": SMALL, "b": SMALL},
+        (
+            "Tell whether {p} is from {a} to {b}.",
+            "Return True if {p} is at least {a} and at most {b}.",
+            "Is {p} between {a} and {b}, both included?",
+        ),
+        "{a} <= {p} <= {b}",
+        lambda n, a, b: n in range(a, b + 1),
+        lambda random, c: (near(random, c["a"], c["b"]),),
+        "Comparisons can be chained as in mathematics: `{a} <= {p} <= {b}` is true when both halves are.",
+        "Both ends belong to the range, so {a} and {b} are among the tests.",
+        lambda c: [(c["a"],), (c["b"],), (c["a"] - 1,), (c["b"] + 1,)],
+        lambda c: c["a"] + 1 < c["b"],
+    ),
+    Family(
+        "divisible",
+        "comparison",
+        ("number",),
+        {"a": tuple(range(2, 42))},
+        (
+            "Tell whether {p} is divisible by {a}.",
+            "Return True if {p} is a multiple of {a}.",
+            "Can {p} be divided by {a} without a remainder?",
+        ),
+        "{p} % {a} == 0",
+        lambda n, a: n // a * a == n,
+        lambda random, c: (number(random, 0, 9) * c["a"] + number(random, 0, 1),),
+        "A number is divisible by {a} when the division leaves nothing over. The remainder is compared with 0.",
+        "Zero is a multiple of every number, and the function says so.",
+        lambda c: [(c["a"] * 3,), (c["a"] * 3 + 1,), (0,)],
+    ),
+    Family(
+        "sum_reaches",
+        "comparison",
+        ("number", "number"),
+        {"a": tuple(range(10, 100))},
+        (
+            "Tell whether {p} and {q} add up to {a} or more.",
+            "Return True if the sum of {p} and {q} is at least {a}.",
+            "Is {p} plus {q} at least {a}?",
+        ),
+        "{p} + {q} >= {a}",
+        lambda n, m, a: not n < a - m,
+        lambda random, c: (number(random, 0, c["a"]), near(random, c["a"] // 2)),
+        "The sum is worked out before the comparison, so no brackets are needed around `{p} + {q}`.",
+        "At least {a} includes {a} itself, which calls for `>=`.",
+        lambda c: [(c["a"] - 4, 4), (c["a"] - 5, 4)],
+    ),
+    Family(
+        "choose",
+        "comparison",
+        ("number",),
+        {"a": tuple(range(2, 12)), "b": SMALL, "c": tuple(range(2, 12))},
+        (
+            "Return {a} if {p} is above {b}, otherwise {c}.",
+            "If {p} is greater than {b} return {a}, else return {c}.",
+            "The result is {a} when {p} is more than {b}, and {c} when not.",
+        ),
+        "{a} if {p} > {b} else {c}",
+        lambda n, a, b, c: (c, a)[n > b],
+        lambda random, c: (near(random, c["b"]),),
+        "A conditional expression chooses one of two values. The value for yes comes first, the question stands in the "
+        "middle, the value for no comes last.",
+        "For {b} itself the question has the answer no, so the result is {c}.",
+        lambda c: [(c["b"],), (c["b"] + 1,)],
+        lambda c: c["a"] != c["c"],
+    ),
+    Family(
+        "outside",
+        "comparison",
+        ("number",),
+        {"a": SMALL, "b": SMALL},
+        (
+            "Tell whether {p} is below {a} or above {b}.",
+            "Return True if {p} is less than {a} or greater than {b}.",
+            "Is {p} smaller than {a} or larger than {b}?",
+        ),
+        "{p} < {a} or {p} > {b}",
+        lambda n, a, b: n not in range(a, b + 1),
+        lambda random, c: (near(random, c["a"], c["b"]),),
+        "Two comparisons are joined by `or`: one of them is enough. The second is only looked at when the "
+        "first is false.",
+        "Both sides need the whole comparison; `{p} < {a} or > {b}` is no Python.",
+        lambda c: [(c["a"],), (c["b"],), (c["a"] - 1,), (c["b"] + 1,)],
+        lambda c: c["a"] + 1 < c["b"],
+    ),
+)

@@ -1,0 +1,130 @@
+"""Families of functions of lists of whole numbers."""
+
+from opencoder_lib.exercises.family import SMALL, Family
+from opencoder_lib.exercises.inputs import numbers
+
+FAMILIES = (
+    Family(
+        "add_each",
+        "list",
+        ("numbers",),
+        {"a": tuple(range(2, 100))},
+        (
+            "Add {a} to each of {p}.",
+            "Return a list with {a} added to every number in {p}.",
+            "Increase each number in {p} by {a}.",
+        ),
+        "[{i} + {a} for {i} in {p}]",
+        lambda v, a: list(map(a.__add__, v)),
+        lambda random, c: (numbers(random),),
+        "A list comprehension makes a new list from an old one. What stands before `for` is worked out for every item.",
+        "The list that was given is left as it was.",
+        lambda c: [([],), ([0, 1],)],
+    ),
+    Family(
+        "keep_above",
+        "list",
+        ("numbers",),
+        {"a": tuple(range(2, 100))},
+        (
+            "Keep the numbers in {p} that are greater than {a}.",
+            "Return those of {p} that are above {a}.",
+            "Return a list of all numbers in {p} that are more than {a}.",
+        ),
+        "[{i} for {i} in {p} if {i} > {a}]",
+        lambda v, a: list(filter(a.__lt__, v)),
+        lambda random, c: (numbers(random, c["a"]),),
+        "An `if` at the end of a comprehension lets only some items through. The order of the rest stays the same.",
+        "{a} itself is not greater than {a}, so it is left out.",
+        lambda c: [([c["a"], c["a"] + 1, c["a"] - 1],), ([],)],
+    ),
+    Family(
+        "sum_scaled",
+        "list",
+        ("numbers",),
+        {"a": tuple(range(2, 100))},
+        (
+            "Add up {p} and multiply the sum by {a}.",
+            "Return {a} times the sum of {p}.",
+            "Return the sum of all numbers in {p}, times {a}.",
+        ),
+        "sum({p}) * {a}",
+        lambda v, a: sum(n * a for n in v),
+        lambda random, c: (numbers(random),),
+        "The function `sum` adds up the items of a list, and the sum of an empty list is 0. The result is "
+        "multiplied once "
+        "at the end instead of at every item.",
+        "`sum({p} * {a})` would add up the list {a} times over, which gives the same number by a much longer way.",
+        lambda c: [([],), ([1, 2],)],
+    ),
+    Family(
+        "count_equal",
+        "list",
+        ("numbers",),
+        {"a": tuple(range(2, 100))},
+        (
+            "Count how often {a} occurs in {p}.",
+            "Return the number of times {a} appears in {p}.",
+            "How many of {p} are equal to {a}?",
+        ),
+        "{p}.count({a})",
+        lambda v, a: sum(n == a for n in v),
+        lambda random, c: ([n if n % 3 else c["a"] for n in numbers(random, c["a"])],),
+        "Lists have a method `count` as texts do. It compares every item with {a}.",
+        "Only items that are equal are counted, not larger numbers that contain the same digits.",
+        lambda c: [([c["a"], 0, c["a"]],), ([c["a"] * 10],)],
+    ),
+    Family(
+        "any_above",
+        "list",
+        ("numbers",),
+        {"a": tuple(range(2, 100))},
+        (
+            "Tell whether any of {p} is greater than {a}.",
+            "Return True if at least one number in {p} is above {a}.",
+            "Is there a number in {p} that is more than {a}?",
+        ),
+        "any({i} > {a} for {i} in {p})",
+        lambda v, a: max([a, *v]) > a,
+        lambda random, c: ([min(n, c["a"] + n % 2) for n in numbers(random, c["a"])],),
+        "The function `any` asks for the first item that is true and stops there. It takes the comparisons "
+        "one by one, so "
+        "no list of them is made.",
+        "For an empty list the answer is no: there is no such number.",
+        lambda c: [([c["a"]],), ([0, c["a"] + 1],), ([],), ([c["a"] - 1, 2],)],
+    ),
+    Family(
+        "scale_each",
+        "list",
+        ("numbers",),
+        {"a": SMALL, "b": SMALL},
+        (
+            "Multiply each of {p} by {a} and subtract {b}.",
+            "Return a list with every number in {p} times {a}, minus {b}.",
+            "Take each number in {p} times {a}, less {b}.",
+        ),
+        "[{i} * {a} - {b} for {i} in {p}]",
+        lambda v, a, b: [sum([n] * a) - b for n in v],
+        lambda random, c: (numbers(random),),
+        "Any expression may stand before `for`. Here it has two steps, the product and then the difference.",
+        "{b} is taken from every item, not once from the whole.",
+        lambda c: [([0, 1],), ([],)],
+    ),
+    Family(
+        "sum_above",
+        "list",
+        ("numbers",),
+        {"a": tuple(range(2, 100))},
+        (
+            "Add up the numbers in {p} that are greater than {a}.",
+            "Return the sum of those of {p} that are above {a}.",
+            "Return the sum of all numbers in {p} that are more than {a}.",
+        ),
+        "sum({i} for {i} in {p} if {i} > {a})",
+        lambda v, a: sum(filter(a.__lt__, v)),
+        lambda random, c: (numbers(random, c["a"]),),
+        "The items that pass the question go straight into `sum`. No list is made of them on the way.",
+        "When no item passes, the sum is 0.",
+        lambda c: [([c["a"], c["a"] + 1, c["a"] + 2],), ([],)],
+    ),
+)
