@@ -5,7 +5,7 @@ import polars as pl
 
 from opencoder_lib.plots.style import BLUE, GREEN, GREY, MARKERS, ORANGE, PINK, RED, SKY, new_figure
 
-ARM_COLOURS = (BLUE, ORANGE, GREEN, PINK, RED, SKY, "black")
+ARM_COLOURS = (BLUE, ORANGE, GREEN, PINK, RED, SKY, GREY)
 ARM_DASHES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 3)))
 
 

@@ -41,7 +41,7 @@ def test_a_design_is_run_as_it_says(tmp_path):
 def test_baseline_and_control_cannot_be_left_out(tmp_path):
     assert list(try_out().only(["half"]).arms) == ["all", "half", "rest"]
     assert list(try_out().only([]).arms) == ["all", "rest"]
-    with pytest.raises(ConfigError, match="try has no arm 'haf'. Did you mean half"):
+    with pytest.raises(ConfigError, match=r"try has no arm 'haf'\. Did you mean half"):
         try_out().only(["haf"])
 
 
