@@ -19,7 +19,7 @@ from torch.optim import Optimizer
 from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
-from opencoder_lib.compute import autocast
+from opencoder_lib.compute import autocast, keep_memory
 from opencoder_lib.errors import ConfigError, InputError
 from opencoder_lib.train import parallel
 from opencoder_lib.train.loss import IGNORED, NextToken
@@ -191,8 +191,8 @@ def _backward(run: Run, source: Source, feed: Feed, precision: str) -> Tensor:
             "Tokenise the corpus with the tokenizer that the model was built for."
         )
     targets = np.where(rows < 0, IGNORED, rows)
-    inputs = torch.from_numpy(known[:, :-1]).to(run.device).chunk(feed.accumulate)
-    parts = torch.from_numpy(targets[:, 1:]).to(run.device).chunk(feed.accumulate)
+    inputs = _on(run.device, known[:, :-1]).chunk(feed.accumulate)
+    parts = _on(run.device, targets[:, 1:]).chunk(feed.accumulate)
     mean = torch.zeros((), device=run.device)
     for number, (inputs_BT, targets_BT) in enumerate(zip(inputs, parts, strict=True), 1):
         positions_BT = None if feed.document_end is None else document_positions(inputs_BT, feed.document_end)
@@ -203,6 +203,12 @@ def _backward(run: Run, source: Source, feed: Feed, precision: str) -> Tensor:
             (loss * size).backward()
         mean += loss.detach()
     return mean
+
+
+def _on(device: torch.device, values: np.ndarray) -> Tensor:
+    """The values on `device`. Copied from pinned memory, or the processor would wait for the step before to end."""
+    tensor = torch.from_numpy(np.ascontiguousarray(values))
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
 
 
 def _evaluate(run: Run, sets: Mapping[str, HeldOut], feed: Feed, precision: str, log: Log | None) -> None:
@@ -224,6 +230,8 @@ def _evaluate(run: Run, sets: Mapping[str, HeldOut], feed: Feed, precision: str,
 
 def _prepare(run: Run, compiled: bool, recompute: bool, loss_chunk_tokens: int | None) -> None:
     """What changes time and memory of a step and not its result."""
+    if run.device.type == "cpu":
+        keep_memory()
     module = run.module.module if hasattr(run.module, "module") else run.module
     module.chunk_tokens, module.compiled = loss_chunk_tokens, compiled
     for layer in run.model.model.layers:

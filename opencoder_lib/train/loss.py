@@ -14,9 +14,9 @@ from transformers import PreTrainedModel
 from opencoder_lib.errors import ConfigError
 
 IGNORED = -100
-# Logits of one piece, in tokens * vocabulary. On a processor a piece should stay in the cache (8 MB in float32); an
-# accelerator wants large products, and 256 MB is little there.
-PIECE = {"cpu": 2**21, "other": 2**26}
+# Logits of one piece, in tokens * vocabulary. On a processor a piece should stay in the cache (8 MB in float32). An
+# accelerator wants large products: each piece also reads and writes the gradient of the whole matrix once.
+PIECE = {"cpu": 2**21, "other": 2**28}
 
 
 class NextToken(nn.Module):
@@ -108,11 +108,13 @@ def _loss_and_slope(logits_NV: Tensor, targets_N: Tensor) -> tuple[Tensor, Tenso
     """Summed loss of a piece and its derivative by the logits, softmax minus one-hot, in the logits' precision."""
     known_N1 = (targets_N != IGNORED)[:, None]
     place_N1 = targets_N.clamp(min=0)[:, None]
-    log_probs_NV = torch.log_softmax(logits_NV, dim=1, dtype=torch.float32)
-    loss = -(log_probs_NV.gather(1, place_N1) * known_N1).sum()
-    slope_NV = log_probs_NV.exp_()
+    slope_NV = torch.softmax(logits_NV, dim=1, dtype=torch.float32)
+    # -log softmax = log(sum of exp(l - max)) + max - l[target]; the largest probability is one over that sum. So one
+    # exponential a logit serves loss and slope.
+    highest_N1, sure_N1 = logits_NV.amax(1, keepdim=True).float(), slope_NV.amax(1, keepdim=True)
+    loss_N1 = highest_N1 - logits_NV.gather(1, place_N1).float() - sure_N1.log()
     slope_NV.scatter_add_(1, place_N1, torch.full(place_N1.shape, -1.0, device=slope_NV.device))
-    return loss, slope_NV.to(logits_NV.dtype).mul_(known_N1)
+    return (loss_N1 * known_N1).sum(), slope_NV.to(logits_NV.dtype).mul_(known_N1)
 
 
 @cache
