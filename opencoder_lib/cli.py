@@ -311,6 +311,7 @@ def clean(
     clean(order, dry_run)
 
 
+app.command(epilog="Example:  **opencoder train toy --dry-run**")(cli_training.train)
 app.command(epilog="Example:  **opencoder ablate dedup-level --seeds 8 --dry-run**")(cli_training.ablate)
 
 

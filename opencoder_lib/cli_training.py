@@ -8,6 +8,31 @@ import typer
 from opencoder_lib.cli_options import Profile, limit_threads, names_in
 
 
+def train(
+    config: Annotated[
+        str,
+        typer.Argument(metavar="CONFIG", help="A TOML file, or **toy**, **base**, **opencoder-1.5b**, **opencoder-8b**."),
+    ],
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change a setting; may be repeated."),
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Take away an earlier run first; its tokens stay.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what it does and what it takes; train nothing.")
+    ] = False,
+) -> None:
+    """Train a model: tokenise a corpus, train, write a folder that transformers loads.
+
+    The same command goes on from the newest whole checkpoint; Ctrl-C saves one first. On several devices:
+    **torchrun --nproc-per-node 8 -m opencoder_lib train run.toml --set parallel.strategy=fsdp**. The end is in
+    OUT/model, a line for every step in OUT/log.jsonl.
+    """
+    from opencoder_lib.train.command import train
+
+    train(config, fresh, dry_run, changes or [])
+
+
 def ablate(
     name: Annotated[
         str,

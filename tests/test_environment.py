@@ -17,8 +17,8 @@ import opencoder_lib
 
 ROOT = Path(__file__).resolve().parents[1]
 PROSE = ("README.md", "CONTRIBUTING.md", "environment.yml", "book/index.md", "book/how-to-read.md")
-# Nobody gets a GPL package, or a cluster's, who did not ask for it by name.
-ASKED_FOR = ("zh", "ray")
+# Nobody gets a GPL package, a cluster's, or a peer of a benchmark, who did not ask for it by name.
+ASKED_FOR = ("zh", "ray", "bench")
 HEAVY = {"torch", "transformers", "tokenizers", "jupyter", "jupyter-book", "ipykernel", "papermill", "matplotlib"}
 
 

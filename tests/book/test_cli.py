@@ -16,7 +16,7 @@ from opencoder_lib.book.serve import make_server
 from opencoder_lib.cli import app
 from opencoder_lib.errors import ConfigError, InputError
 
-VERBS = ("book", "run", "serve", "record", "strip", "wipe", "models", "signals", "filter")
+VERBS = ("book", "run", "serve", "record", "strip", "wipe", "models", "signals", "filter", "train", "ablate")
 
 
 def opencoder(*words, root=None, **extra):
