@@ -11,7 +11,9 @@ from opencoder_lib.cli_options import Profile, limit_threads, names_in
 def train(
     config: Annotated[
         str,
-        typer.Argument(metavar="CONFIG", help="A TOML file, or **toy**, **base**, **opencoder-1.5b**, **opencoder-8b**."),
+        typer.Argument(
+            metavar="CONFIG", help="A TOML file, or **toy**, **base**, **opencoder-1.5b**, **opencoder-8b**."
+        ),
     ],
     changes: Annotated[
         list[str] | None,
@@ -28,7 +30,7 @@ def train(
     **torchrun --nproc-per-node 8 -m opencoder_lib train run.toml --set parallel.strategy=fsdp**. The end is in
     OUT/model, a line for every step in OUT/log.jsonl.
     """
-    from opencoder_lib.train.command import train
+    from opencoder_lib.train.job.command import train
 
     train(config, fresh, dry_run, changes or [])
 

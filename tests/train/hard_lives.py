@@ -22,7 +22,7 @@ import torch
 from opencoder_lib.train import checkpoint, durable, parallel
 from opencoder_lib.train.export import export
 from opencoder_lib.train.identity import OtherRun, identity
-from opencoder_lib.train.log import RunLog, read_log
+from opencoder_lib.train.job.log import RunLog, read_log
 from opencoder_lib.train.loop import Feed, start_run, train
 from opencoder_lib.train.mixture import Mixture
 from opencoder_lib.train.model import Shape, build_model

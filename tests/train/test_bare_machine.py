@@ -7,8 +7,8 @@ for name in ("polars", "pyarrow", "scipy", "tensorboard", "IPython", "matplotlib
     sys.modules[name] = None  # importing it raises
 import importlib, pkgutil
 import opencoder_lib.train
-for found in pkgutil.iter_modules(opencoder_lib.train.__path__):
-    importlib.import_module(f"opencoder_lib.train.{found.name}")
+for found in pkgutil.walk_packages(opencoder_lib.train.__path__, "opencoder_lib.train."):
+    importlib.import_module(found.name)
 from opencoder_lib.train import loop, model, optim, packing, perplexity, schedule, tokenizer
 text = "def add(left, right):\\n    return left + right\\n"
 bpe = tokenizer.train_tokenizer([text], 270)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from opencoder_lib.errors import ConfigError
-from opencoder_lib.train.joined import Joined
+from opencoder_lib.train.job.joined import Joined
 from opencoder_lib.train.packing import write_tokens
 from opencoder_lib.train.tokenizer import train_tokenizer
 from opencoder_lib.train.windows import as_source

@@ -71,7 +71,7 @@ def test_under_autocast_products_are_rounded_and_the_loss_is_not():
 
 def test_a_piece_holds_what_suits_the_device_or_what_was_asked_for():
     assert piece_tokens(4_096, 4_096, "cpu") == 512  # 2 million logits, 8 MB
-    assert piece_tokens(16_384, 96_640, "cuda") == 694  # 67 million logits, 268 MB
+    assert piece_tokens(16_384, 96_640, "cuda") == 2_777  # 268 million logits, 1.07 GB in float32
     assert piece_tokens(100, 96_640, "cpu") == 64, "never so few that products become slow"
     assert piece_tokens(100, 2_048, "cpu", chunk_tokens=7) == 7
     assert piece_tokens(100, 2_048, "cpu") == 100

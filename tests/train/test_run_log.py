@@ -5,7 +5,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from opencoder_lib.train.durable import CannotWrite
-from opencoder_lib.train.log import NEEDS_TENSORBOARD, RunLog, read_log
+from opencoder_lib.train.job.log import NEEDS_TENSORBOARD, RunLog, read_log
 
 
 def row(step):

@@ -13,11 +13,11 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from opencoder_lib.errors import ConfigError, CookbookError, InputError
-from opencoder_lib.train import command, outlook, telling
 from opencoder_lib.train.checkpoint import read_manifest
-from opencoder_lib.train.command import train
 from opencoder_lib.train.identity import OtherRun
-from opencoder_lib.train.log import read_log
+from opencoder_lib.train.job import command, outlook, telling
+from opencoder_lib.train.job.command import train
+from opencoder_lib.train.job.log import read_log
 from opencoder_lib.train.loop import TrainingDiverged
 from opencoder_lib.train.packing import open_tokens, unpack
 from opencoder_lib.train.tokenizer import load_tokenizer

@@ -7,10 +7,10 @@ import pytest
 
 from opencoder_lib.errors import ConfigError, InputError
 from opencoder_lib.paper import fact
-from opencoder_lib.train.config import SHIPPED, Config, read_config
-from opencoder_lib.train.corpus import check_vocabulary
+from opencoder_lib.train.job.config import SHIPPED, Config, read_config
+from opencoder_lib.train.job.corpus import check_vocabulary
+from opencoder_lib.train.job.typed import read_table
 from opencoder_lib.train.model import SHAPES, count_parameters
-from opencoder_lib.train.typed import read_table
 
 LEAST = """
 model = {shape = "toy"}

@@ -11,9 +11,9 @@ import numpy as np
 from opencoder_lib.errors import ConfigError
 from opencoder_lib.train import parallel
 from opencoder_lib.train.checkpoint import Checkpoints, read_manifest
-from opencoder_lib.train.config import Config
 from opencoder_lib.train.durable import as_json, replace_durably
 from opencoder_lib.train.identity import describe_source
+from opencoder_lib.train.job.config import Config
 from opencoder_lib.train.loop import Feed, Run
 from opencoder_lib.train.mixture import Mixture
 from opencoder_lib.train.windows import Source

@@ -13,13 +13,13 @@ from pathlib import Path
 
 from opencoder_lib.compute import PRECISIONS
 from opencoder_lib.errors import ConfigError, InputError, did_you_mean
+from opencoder_lib.train.job.typed import apply_change, read_table
 from opencoder_lib.train.loop import Feed
 from opencoder_lib.train.model import ATTENTIONS, Shape, find_shape
 from opencoder_lib.train.optim import OPTIMIZERS, Recipe
 from opencoder_lib.train.parallel import STRATEGIES
 from opencoder_lib.train.schedule import SHAPES as DECAYS
 from opencoder_lib.train.schedule import WSD
-from opencoder_lib.train.typed import apply_change, read_table
 
 SHIPPED = Path(__file__).parent / "configs"
 NAME = re.compile(r"[A-Za-z0-9_-]+")  # becomes part of a file name

@@ -28,20 +28,20 @@ from opencoder_lib.errors import ConfigError
 from opencoder_lib.seeds import stream_seed
 from opencoder_lib.train import loop, parallel
 from opencoder_lib.train.checkpoint import Checkpoints
-from opencoder_lib.train.config import ALONE, Config, read_config
-from opencoder_lib.train.corpus import Corpus, Preparation, plan_preparation
 from opencoder_lib.train.durable import explained, replace_durably
 from opencoder_lib.train.export import export
 from opencoder_lib.train.identity import identity
-from opencoder_lib.train.log import RunLog
+from opencoder_lib.train.job.config import ALONE, Config, read_config
+from opencoder_lib.train.job.corpus import Corpus, Preparation, plan_preparation
+from opencoder_lib.train.job.log import RunLog
+from opencoder_lib.train.job.outlook import check_corpus, outlook
+from opencoder_lib.train.job.sample import text_hash
+from opencoder_lib.train.job.start import Beginning, load_beginning, read_beginning
+from opencoder_lib.train.job.stopping import Interrupted, Stoppable, Stopping
+from opencoder_lib.train.job.telling import Narrator, duration, say, say_nothing
 from opencoder_lib.train.mixture import Mixture
 from opencoder_lib.train.model import build_model
-from opencoder_lib.train.outlook import check_corpus, outlook
 from opencoder_lib.train.perplexity import HeldOut, hold_out
-from opencoder_lib.train.sample import text_hash
-from opencoder_lib.train.start import Beginning, load_beginning, read_beginning
-from opencoder_lib.train.stopping import Interrupted, Stoppable, Stopping
-from opencoder_lib.train.telling import Narrator, duration, say, say_nothing
 from opencoder_lib.train.tokenizer import END
 
 try:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from opencoder_lib.train.log import RunLog
+from opencoder_lib.train.job.log import RunLog
 
 # Between two lines of progress where there is no terminal to keep one line up to date.
 LINE_SECONDS = 30

@@ -20,13 +20,13 @@ from tokenizers import Tokenizer
 
 from opencoder_lib import seeds
 from opencoder_lib.errors import ConfigError, CorruptArtifact, InputError
-from opencoder_lib.train import texts
-from opencoder_lib.train.config import Config, HeldOut
 from opencoder_lib.train.durable import explained, replace_durably
-from opencoder_lib.train.joined import Joined
+from opencoder_lib.train.job import texts
+from opencoder_lib.train.job.config import Config, HeldOut
+from opencoder_lib.train.job.joined import Joined
+from opencoder_lib.train.job.sample import Sample, num_bytes, text_hash
+from opencoder_lib.train.job.texts import Row, read_rows
 from opencoder_lib.train.packing import TokenFile, open_tokens, write_tokens
-from opencoder_lib.train.sample import Sample, num_bytes, text_hash
-from opencoder_lib.train.texts import Row, read_rows
 from opencoder_lib.train.tokenizer import fingerprint, load_tokenizer, train_tokenizer
 
 # Small files share a part, so that a corpus of many files is not a folder of as many.

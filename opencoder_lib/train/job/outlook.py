@@ -11,16 +11,16 @@ import torch
 
 from opencoder_lib.compute import available_bytes, pick_device, uses_bfloat16
 from opencoder_lib.errors import ConfigError
-from opencoder_lib.train.config import Config
-from opencoder_lib.train.corpus import Preparation
 from opencoder_lib.train.cost import check_memory, estimate_memory, flops_per_token, peak_flops
 from opencoder_lib.train.durable import existing, in_bytes
-from opencoder_lib.train.log import read_log
+from opencoder_lib.train.job.config import Config
+from opencoder_lib.train.job.corpus import Preparation
+from opencoder_lib.train.job.log import read_log
+from opencoder_lib.train.job.telling import duration
 from opencoder_lib.train.loop import Feed
 from opencoder_lib.train.mixture import Mixture
 from opencoder_lib.train.model import Shape, count_parameters
 from opencoder_lib.train.schedule import WSD
-from opencoder_lib.train.telling import duration
 from opencoder_lib.train.windows import num_windows
 
 # Where no run has been measured: what a well-tuned run reaches of an accelerator's peak.
