@@ -16,7 +16,7 @@ help:
 	@echo 'make test              run all tests; installs into .venv first'
 	@echo 'make serve             read the book in a browser, on this machine'
 	@echo 'make run ONLY=03       run one chapter and what it needs'
-	@echo 'make bench             how fast filter, deduplication and transform are, beside their peers; FOLDERS="..." to read'
+	@echo 'make bench             how fast filter, deduplication, transform and training are, beside peers; FOLDERS="..." to read'
 	@echo 'make setup             only install'
 	@echo 'make strip             remove outputs from the notebooks before a commit'
 	@echo 'make wipe              remove what was built'
@@ -50,6 +50,7 @@ bench: .venv/.ok
 	$(BIN)/python benchmarks/quality.py $(FOLDERS)
 	$(BIN)/python benchmarks/dedup.py $(FOLDERS)
 	$(BIN)/python benchmarks/transform.py $(FOLDERS)
+	$(BIN)/python benchmarks/training.py
 
 strip: .venv/.ok
 	$(BIN)/opencoder strip

@@ -105,15 +105,17 @@ def shown_path(path: Path) -> Path:
 
 
 def keep_record(profile: str, only: list[str]) -> None:
-    """Write the claims of the profile's chapters, or of those in `only`, to book/records/<profile>-<date>.json."""
+    """Write the claims of the profile's chapters to book/records/<profile>-<date>.json; the file of some chapters, named
+    in `only`, has their numbers in its name."""
     from opencoder_lib.book.pages import new_record
 
     project = open_project(profile)
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     cards = read_cards(project.root)
-    chosen = {find_card(cards, name).name for name in only}
+    chosen = sorted({find_card(cards, name).name for name in only})
     record = new_record(project, [card for card in cards if not only or card.name in chosen], today)
-    path = project.root / "book" / "records" / f"{profile}-{today}.json"
+    name = "-".join([profile, today, *(chapter[:2] for chapter in chosen)])
+    path = project.root / "book" / "records" / f"{name}.json"
     write_json(path, record)
     say(f"{len(record['claims'])} claims kept in {shown_path(path)}. Add it to git.")
 
