@@ -105,8 +105,10 @@ def shown_path(path: Path) -> Path:
 
 
 def keep_record(profile: str, only: list[str]) -> None:
-    """Write the claims of the profile's chapters to book/records/<profile>-<date>.json; the file of some chapters, named
-    in `only`, has their numbers in its name."""
+    """Write the claims of the profile's chapters to book/records/<profile>-<date>.json.
+
+    only: these chapters by number or name; the name of the file then ends with their numbers.
+    """
     from opencoder_lib.book.pages import new_record
 
     project = open_project(profile)
