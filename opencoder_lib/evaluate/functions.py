@@ -157,7 +157,6 @@ def score_functions(
     return {
         "pass_at_1_seen": score.where(held_out=False).share,
         "pass_at_1_held_out": score.where(held_out=True).share,
-        "parses": 1 - score.results["verdict"].is_in(["error:SyntaxError", "error:IndentationError"]).mean(),
     }
 
 
