@@ -79,12 +79,17 @@ def start_chapter(name: str, profile: str, seed: int) -> "Chapter":
     return chapter
 
 
+def check_profile(name: str) -> None:
+    """Raise ConfigError, with near names, when there is no such profile."""
+    if name not in PROFILES:
+        raise ConfigError(f"There is no profile {name!r}.{did_you_mean(name, PROFILES)}")
+
+
 class Chapter:
     """One running chapter: its store, its claims and what it has read so far."""
 
     def __init__(self, name: str, profile: str, seed: int, root: Path, needs: list[str], parameters: dict[str, Any]):
-        if profile not in PROFILES:
-            raise ConfigError(f"There is no profile {profile!r}.{did_you_mean(profile, PROFILES)}")
+        check_profile(profile)
         self.name, self.profile, self.seed, self.root = name, profile, seed, root
         self.needs, self.parameters = needs, parameters
         self.store = Store(root, profile)

@@ -58,10 +58,14 @@ def ablate(
     """Run an ablation: arms that differ in their data, for paired seeds.
 
     Prints what it costs and which differences that many seeds can see before it starts. Data are those that the
-    chapters of the profile left (**opencoder run --only 06**). After an interruption the same command goes on; more
-    seeds or arms add to what is there. DIR gets one CSV a table.
+    chapters of the profile left (**opencoder run --only 06**); the models are those of the study, on the processor,
+    whatever the profile. After an interruption the same command goes on; more seeds or arms add to what is there, but
+    in annealing-data, whose arms share a trunk, other arms train a seed again. DIR gets one CSV a table.
     """
     limit_threads()
     from opencoder_lib.ablations.command import ablate
+    from opencoder_lib.chapter import check_profile
+
+    check_profile(profile)
 
     ablate(name, seeds, names_in(arms), out, profile, workers, dry_run)

@@ -112,10 +112,14 @@ def versions() -> dict[str, str]:
 
 
 def library_hash(*packages: str) -> str:
-    """SHA-256 over the base of the library and the packages named: what other code has made is not taken over."""
+    """SHA-256 over the base of the library and the packages named: what other code has made is not taken over.
+
+    The command line and the profiles are left out: what they decide is passed on, and compared, as parameters.
+    """
     folder, digest = Path(__file__).parent, hashlib.sha256()
     below = [path for name in packages for path in (folder / name).rglob("*")]
-    for path in sorted(path for path in (*folder.iterdir(), *below) if path.suffix in (".py", ".toml")):
+    base = (path for path in folder.iterdir() if not (path.name == "profiles.toml" or path.name.startswith("cli")))
+    for path in sorted(path for path in (*base, *below) if path.suffix in (".py", ".toml")):
         digest.update(f"{path.relative_to(folder).as_posix()}\0".encode() + path.read_bytes())
     return digest.hexdigest()
 

@@ -106,6 +106,7 @@ def design(corpus: Corpus, files: pl.DataFrame, setting: Setting, seeds: Sequenc
         arms=ARMS,
         baseline=ONLY,
         control=FORMAT,
+        controls={arm: [its_control] for arm, its_control in CONTROLS.items()},
         held_out={
             GENERAL: (corpus.held_out_kept["text"].to_list(), corpus.held_out_kept["repo"].to_list()),
             FUNCTIONS: (functions["text"].to_list(), functions["repo"].to_list()),

@@ -1,6 +1,7 @@
 """`opencoder ablate`: an experiment outside a notebook. Cost and power first, then the runs, then what they say."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol
@@ -58,7 +59,7 @@ def ablate(
     seeds = range(num_seeds)
     design = import_module(EXPERIMENTS[name]).order(StoredCorpus(profile), seeds)
     if arms:
-        design = design.only(arms)
+        design = design.only(arms_named(arms, design.arms))
     print(announce(design, seeds, out / "work", workers), flush=True)
     if dry_run:
         return
@@ -67,10 +68,23 @@ def ablate(
     print(f"\n{conclusions(design, results)}\n\nTables: {', '.join(path.name for path in paths)} in {out}")
 
 
+def arms_named(pieces: Sequence[str], known: Collection[str]) -> list[str]:
+    """The arms that a list names which was split at its commas: an arm's own name may hold one."""
+    left, found = list(pieces), []
+    while left:
+        fits = [count for count in range(1, len(left) + 1) if ", ".join(left[:count]) in known]
+        count = max(fits, default=1)
+        found.append(", ".join(left[:count]))
+        left = left[count:]
+    return found
+
+
 def conclusions(design: Design, results: Results) -> str:
-    """Each arm against the baseline in words: over seeds, over held-out units, and in training loss."""
+    """Each arm against the baseline in words (over seeds, over held-out units, in training loss) and the control."""
     lines = [f"{design.metric}, against {design.baseline!r} ({design.control!r} is the control):"]
     loss = {row["arm"]: row for row in paired(results, TRAIN_LOSS).iter_rows(named=True)}
+    over_control = paired(replace(results, baseline=design.control), design.metric)
+    control = {row["arm"]: row for row in over_control.iter_rows(named=True)}
     for row in paired(results, design.metric).iter_rows(named=True):
         units = over_units(results, row["arm"], design.metric)
         lines += [
@@ -78,4 +92,6 @@ def conclusions(design: Design, results: Results) -> str:
             f"    over {units['units']} held-out units: {units['low']:+.3f} to {units['high']:+.3f} (95 % bootstrap), "
             f"{units['frac_worse']:.0%} of them worse; training loss {in_words(loss[row['arm']], 'nats a token')}",
         ]
+        if row["arm"] != design.control:
+            lines.append(f"    against the control: {in_words(control[row['arm']])}")
     return "\n".join(lines)

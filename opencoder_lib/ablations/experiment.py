@@ -12,6 +12,7 @@ from opencoder_lib import compute
 from opencoder_lib.errors import ConfigError, did_you_mean
 from opencoder_lib.evaluate.ablation import Results, resolution, run_grid
 from opencoder_lib.progress import in_words
+from opencoder_lib.store import library_hash
 from opencoder_lib.train import loop
 from opencoder_lib.train.arms import Bench, Score, Setting, Texts, Trainer, prepare
 from opencoder_lib.train.model import build_model, count_parameters
@@ -26,7 +27,8 @@ class Design:
     """One experiment, ready to run.
 
     sources, arms, held_out: as `train.arms.prepare` takes them. baseline: the arm that the others are compared with.
-    control: the arm that could explain the effect away. metric: the held-out set that the verdict is about. paired_sd:
+    control: the arm that could explain the effect away. controls: arm -> arms that could explain what this one does;
+    who asks for the arm gets them too. metric: the held-out set that the verdict is about. paired_sd:
     how far paired differences scattered in earlier runs, in bits per byte; says beforehand what n seeds can see.
     about: tables and numbers on how the data was made, for the notebook and the command to show.
     """
@@ -42,6 +44,7 @@ class Design:
     held_out: Mapping[str, tuple[Sequence[str], Sequence[str]]]
     metric: str
     paired_sd: float
+    controls: Mapping[str, Sequence[str]] = field(default_factory=dict)
     score: Score | None = None
     score_key: str = ""
     about: Mapping[str, Any] = field(default_factory=dict)
@@ -56,10 +59,10 @@ class Design:
                 raise ConfigError(f"{self.name}: the {what} {name!r} is not there.{did_you_mean(name, known)}")
 
     def only(self, arms: Sequence[str]) -> "Design":
-        """The same experiment with these arms, of which the baseline and the control are always two."""
+        """The same experiment with these arms, the baseline, the control, and what controls the arms named."""
         if unknown := [arm for arm in arms if arm not in self.arms]:
             raise ConfigError(f"{self.name} has no arm {unknown[0]!r}.{did_you_mean(unknown[0], self.arms)}")
-        wanted = {*arms, self.baseline, self.control}
+        wanted = {*arms, self.baseline, self.control, *(name for arm in arms for name in self.controls.get(arm, ()))}
         return replace(self, arms={arm: weights for arm, weights in self.arms.items() if arm in wanted})
 
 
@@ -76,21 +79,29 @@ def run(
     say: Callable[[str], None] | None = None,
 ) -> Results:
     """Train every arm for every seed; finished runs stay in `folder` and are not repeated."""
-    if design.setting.device != "cpu":
-        # Processes that share one accelerator would only take turns.
-        workers = 1
     bench = set_up(design, folder)
     return run_grid(
         design.name,
-        Trainer(bench, design.score, design.score_key),
+        Trainer(bench, design.score, _score_key(design)),
         tuple(design.arms),
         design.baseline,
         seeds,
         folder,
-        workers=workers,
+        workers=at_once(design.setting, workers),
         together=design.setting.trunk is not None,
         say=say,
     )
+
+
+def at_once(setting: Setting, workers: int) -> int:
+    """How many runs are trained at the same time: processes that share one accelerator would only take turns."""
+    return workers if setting.device == "cpu" else 1
+
+
+def _score_key(design: Design) -> str:
+    """What a score depends on besides the model: its settings, and the code that asks and judges."""
+    judges = library_hash("ablations", "evaluate", "exercises", "sandbox") if design.score else ""
+    return f"{design.score_key} {judges}"
 
 
 @dataclass(frozen=True)
@@ -132,7 +143,7 @@ def cost(design: Design, seeds: Sequence[int], folder: Path, workers: int = 2) -
     look = clock() - began
     total = grid_seconds(setting, len(design.arms), len(seeds), step, look)
     runs = len(design.arms) * len(seeds)
-    return Cost(runs, setting.tokens, total / runs, total, workers)
+    return Cost(runs, setting.tokens, total / runs, total, at_once(setting, workers))
 
 
 def grid_seconds(setting: Setting, num_arms: int, num_seeds: int, step: float, look: float) -> float:
@@ -153,7 +164,7 @@ def announce(design: Design, seeds: Sequence[int], folder: Path, workers: int = 
         f"{design.name}: {design.question}",
         f"Arms: {', '.join(design.arms)}; compared with {design.baseline!r}, control {design.control!r}.",
         f"Model: {count_parameters(design.setting.shape):,} parameters, {design.setting.num_steps} steps.",
-        f"Cost: {cost(design, seeds, folder, workers)}.",
+        f"Cost: {cost(design, seeds, folder, workers)}{'; scores come on top' if design.score else ''}.",
     ]
     if len(seeds) < 2:
         return "\n".join([*lines, "Power: one seed gives no interval; nothing can be concluded from it."])
@@ -161,8 +172,8 @@ def announce(design: Design, seeds: Sequence[int], folder: Path, workers: int = 
     return "\n".join(
         [
             *lines,
-            f"Power: paired differences scattered by {seen.sd:.3f} bits per byte in earlier runs. With {seen.n} seeds "
-            f"a mean difference of {seen.visible:.3f} excludes zero, and a true one of {seen.likely:.3f} is found "
-            "with 80 % probability.",
+            f"Power: paired differences scattered by about {seen.sd:.3f} bits per byte in earlier runs. With {seen.n} "
+            f"seeds a mean difference of {seen.visible:.3f} excludes zero, and a true one of {seen.likely:.3f} is "
+            "found with 80 % probability.",
         ]
     )

@@ -77,6 +77,7 @@ def divide(
 
     Held out are `num_held_out` repositories, drawn by hash of the name from those that have UNIT_BYTES of kept text and
     at most MOST_SHARED of their long lines in any other repository: a fork would turn the score into one of memory.
+    Removed files are copies of each other more often, so of them each held-out piece has to pass the same test.
     Raises InputError when the corpus has too few of them.
     """
     of_language = real(files).filter((pl.col("language") == language) & pl.col("repo").is_not_null())
@@ -97,6 +98,7 @@ def divide(
     training = [
         pieces(part.filter(~unseen)).join(known, on="text", how="anti", maintain_order="left") for part in parts
     ]
+    held_out[1] = _unlike(held_out[1], pl.concat(training))
     texts = first_bytes(training[0], TOKENIZER_BYTES, f"tokenizer {seed}")["text"].to_list()
     return Corpus(language, *training, *held_out, train_tokenizer(texts, vocab))
 
@@ -180,12 +182,26 @@ def budget(how: Setting) -> int:
 
 def shared_lines(texts: pl.DataFrame) -> pl.DataFrame:
     """Per repository with long lines, `frac_shared`: the share of them, each counted once, that another one has too."""
-    line = pl.col("text").str.split("\n").alias("line")
-    lines = texts.select("repo", line).explode("line").with_columns(pl.col("line").str.strip_chars())
-    lines = lines.filter(pl.col("line").str.len_bytes() >= LONG_LINE).unique()
+    lines = _long_lines(texts, "repo")
     known = lines.group_by("line").agg(repositories=pl.len())
     counted = lines.join(known, on="line").group_by("repo").agg(frac_shared=(pl.col("repositories") > 1).mean())
     return counted.sort("repo")
+
+
+def _unlike(some: pl.DataFrame, others: pl.DataFrame) -> pl.DataFrame:
+    """The pieces of which at most MOST_SHARED of the long lines are in `others` too."""
+    known = _long_lines(others, "repo").select("line").unique()
+    lines = _long_lines(some, "piece_id")
+    shared = lines.join(known.with_columns(known=pl.lit(True)), on="line", how="left").group_by("piece_id")
+    copies = shared.agg(frac=pl.col("known").fill_null(False).mean()).filter(pl.col("frac") > MOST_SHARED)
+    return some.join(copies, on="piece_id", how="anti", maintain_order="left")
+
+
+def _long_lines(texts: pl.DataFrame, of: str) -> pl.DataFrame:
+    """`of` and `line`: the different long lines of each."""
+    lines = texts.select(of, pl.col("text").str.split("\n").alias("line")).explode("line")
+    lines = lines.with_columns(pl.col("line").str.strip_chars())
+    return lines.filter(pl.col("line").str.len_bytes() >= LONG_LINE).unique()
 
 
 def _candidates(kept: pl.DataFrame) -> list[str]:

@@ -5,7 +5,7 @@ has a control that has as many repositories and about as many bytes, drawn at ra
 Where a pool is so small that it is read more than once, a second control has as few bytes of all projects.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from operator import truediv
 from statistics import mean
 
@@ -114,11 +114,16 @@ def design(
         arms={arm: {arm: 1.0} for arm in pools},
         baseline=REFINED,
         control=arm_name("random", shares[0]),
+        controls={arm_name("top", share): _controls_of(share, pools) for share in shares},
         held_out=corpus.held_out,
         metric=KEPT,
         paired_sd=PAIRED_SD,
         about={"pools": _about(pools, drawn, how), "popularity": ranked, "parts": corpus.table()},
     )
+
+
+def _controls_of(share: float, arms: Collection[str]) -> list[str]:
+    return [name for kind in ("random", "as few bytes as top") if (name := arm_name(kind, share)) in arms]
 
 
 def order(corpus, seeds: Sequence[int]) -> Design:

@@ -2,7 +2,8 @@
 
 Arms are compared within a seed: the same first weights and the same held-out texts, so that what differs is the data.
 The grid is handed the training function; it knows nothing of models. Runs are worked off in processes of one thread,
-each finished run stays on disk, and giving the same command again goes on, also with more seeds or more arms.
+each finished run stays on disk, and giving the same command again goes on, also with more seeds or more arms. (With a
+shared trunk all arms of a seed are one piece of work: another arm trains the seed again.)
 """
 
 import hashlib
@@ -140,6 +141,8 @@ def run_grid(
     outcomes: dict[tuple[str, int], dict] = {}
     # The code that trains is part of what a result depends on; the seeds and arms asked for are not.
     with Parts(folder / name, {"library": library_hash("train")}) as parts:
+        if parts.differs and say:
+            say(f"{name}: the code has changed, so the runs of before are not taken over.")
         for count, done in enumerate(work_off(jobs, _Work(train), parts, workers), 1):
             job, found = done.shard, done.notes["outcomes"]
             outcomes |= {(arm, job.seed): found[arm] for arm in job.arms}

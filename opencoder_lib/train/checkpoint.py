@@ -122,6 +122,9 @@ class Checkpoints:
                 f"{path} was written {'with' if manifest['sharded'] else 'without'} sharding the weights, and this "
                 f'run differs in that. Set parallel.strategy = "{"fsdp" if manifest["sharded"] else "ddp"}".'
             )
+        if manifest["sharded"]:
+            # Each process takes its own part, also where the run may differ in its plan.
+            check_same(manifest["identity"], self.identity, str(path), manifest["step"], ("world_size",))
         states = self._together(bound(self._read, path, manifest), share=False)
         restore(run, states["weights"], str(path))
         run.log[:], run.evaluations[:] = states["records"]["log"], states["records"]["evaluations"]

@@ -115,6 +115,9 @@ def estimate_memory(
         # Logits, log-probabilities and slopes of a piece; gradient of the output matrix, twice while it is scaled.
         "loss": 12 * piece * shape.vocab + (10 if half else 8) * vocabulary,
     }
+    if shards > 1:
+        # Each process builds the whole model before it keeps a share of it.
+        needed["building"] = max(4 * parameters - sum(needed.values()), 0)
     # What the allocator loses between them; with it the estimate met the measured peak of small runs within 8 %.
     return needed | {"gaps": sum(needed.values()) // 8}
 

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import GenerationConfig, LlamaForCausalLM, PreTrainedModel
@@ -47,7 +48,10 @@ def export(
             folder.parent.mkdir(parents=True, exist_ok=True)
             tidy(folder.parent, folder.name.__eq__)
             partial = folder.with_name(f".{folder.name}.partial")
-            _write(model, weights, tokenizer, partial, max_file)
+            try:
+                _write(model, weights, tokenizer, partial, max_file)
+            except SafetensorError as error:
+                raise OSError(str(error)) from None  # it does not say so when the system refuses a write
             put_in_place(partial, folder)
     parallel.barrier()
     return folder

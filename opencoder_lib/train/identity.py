@@ -64,6 +64,8 @@ def describe_source(source: Any) -> dict[str, Any]:
     about: dict[str, Any] = {}
     if hasattr(source, "sources"):
         about["sources"] = {name: describe_source(part) for name, part in source.sources.items()}
+        # Manifests sort their keys; of sources whose windows fall due together the first named is read first.
+        about["order"] = list(source.sources)
         about["weights"] = _json(source.weights)
         about["start"], about["already"] = source.start, _json(source.already)
     return about | {"num_tokens": source.num_tokens, "fingerprint": source.fingerprint}

@@ -254,6 +254,13 @@ def _check(run: Run, plan: WSD, feed: Feed, until: int, clip: float) -> None:
         )
     if not clip > 0:
         raise ConfigError(f"clip={clip} must be above 0; use float('inf') not to clip.")
+    rows = feed.batch_size // (feed.accumulate * parallel.world_size())
+    if feed.document_end is not None and rows > 1 and run.model.config._attn_implementation == "flash_attention_2":
+        # transformers tells documents apart by their positions only where a batch is one row.
+        raise ConfigError(
+            f"flash_attention_2 would ignore the document mask with {rows} sequences at a time. Take one at a time "
+            f"(accumulate={feed.batch_size // parallel.world_size()}), or sdpa or flex_attention."
+        )
     longest = run.model.config.max_position_embeddings
     if feed.context > longest:
         raise ConfigError(f"context={feed.context} is more than the {longest} positions that the model reads.")

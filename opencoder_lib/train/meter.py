@@ -68,9 +68,10 @@ class Meter:
         """Nothing is waiting any more: the run's log holds every step. Raises TrainingDiverged."""
         if not self._waiting:
             return
-        values_S2 = torch.stack([values for _, values in self._waiting])
-        parallel.sum_over_ranks(values_S2[:, 0])
-        values = values_S2.tolist()
+        # Losses in one row, not a column: an accelerator's sum over processes takes contiguous memory only.
+        values_2S = torch.stack([values for _, values in self._waiting], dim=1)
+        parallel.sum_over_ranks(values_2S[0])
+        values = values_2S.T.tolist()
         now = time.perf_counter()
         seconds, self._since = now - self._since, now
         self.busy += seconds

@@ -45,25 +45,32 @@ def team(device: str = "auto", timeout_minutes: float = 30) -> Iterator[Team]:
     ConfigError when there are fewer accelerators than processes. A process that waits longer than `timeout_minutes`
     for the others gives up.
     """
-    here = pick_device(device)
+    here = own_device(device)
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         yield Team(0, 1, here)
         return
-    local = int(os.environ["LOCAL_RANK"])
     if here.type == "cuda":
-        if local >= torch.cuda.device_count():
-            raise ConfigError(
-                f"Process {local} of this machine has no accelerator: torch sees {torch.cuda.device_count()}. "
-                f"Start torchrun with --nproc-per-node {torch.cuda.device_count()}."
-            )
-        here = torch.device("cuda", local)
         torch.cuda.set_device(here)
     dist.init_process_group("nccl" if here.type == "cuda" else "gloo", timeout=timedelta(minutes=timeout_minutes))
     try:
         yield Team(dist.get_rank(), size, here)
     finally:
         dist.destroy_process_group()
+
+
+def own_device(device: str = "auto") -> torch.device:
+    """What this process computes on, without joining the others; arguments and errors as those of `team`."""
+    here = pick_device(device)
+    if here.type != "cuda" or int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return here
+    local = int(os.environ["LOCAL_RANK"])
+    if local >= torch.cuda.device_count():
+        raise ConfigError(
+            f"Process {local} of this machine has no accelerator: torch sees {torch.cuda.device_count()}. "
+            f"Start torchrun with --nproc-per-node {torch.cuda.device_count()}."
+        )
+    return torch.device("cuda", local)
 
 
 def is_parallel() -> bool:
@@ -118,7 +125,9 @@ def wrap(module: NextToken, strategy: str = "ddp", precision: str = "auto") -> n
         switch = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
         return DistributedDataParallel(module, gradient_as_bucket_view=True, **{switch: False})
     computed_in = torch.bfloat16 if uses_bfloat16(device, precision) else None
-    # Inputs stay as they are: the sums along the layers are float32 here as without sharding.
+    # Inputs stay as they are: the sums along the layers are float32 here as without sharding. They begin with the
+    # embeddings, which are looked up in the gathered precision.
+    module.model.get_input_embeddings().register_forward_hook(lambda _module, _inputs, found_BTD: found_BTD.float())
     policy = MixedPrecisionPolicy(computed_in, reduce_dtype=torch.float32, cast_forward_inputs=False)
     for layer in module.model.model.layers:
         fully_shard(layer, mp_policy=policy)
@@ -144,6 +153,11 @@ class Scorer:
 
     def __init__(self, module: nn.Module):
         self.module = module
+
+    @property
+    def config(self):
+        """That of the model."""
+        return self.module.model.config
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """Its parameters, as this rank holds them."""

@@ -22,6 +22,8 @@ from opencoder_lib.intervals import percentile_interval, resamples
 from opencoder_lib.train.tokenizer import END, encode
 
 IGNORED = -100
+# Scoring takes the whole table of logits: so many at a time are 2 GB in float32, and as much twice more on the way.
+LOGITS_AT_ONCE = 2**29
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,15 @@ def hold_out(texts: Sequence[str], tokenizer: Tokenizer, context: int) -> HeldOu
 
 
 @torch.inference_mode()
-def document_bits(model: PreTrainedModel, held_out: HeldOut, batch_size: int = 16, precision: str = "auto"):
-    """Bits the model needs for each document: (D,) float64, the sum of -log2 of the probability of its tokens."""
+def document_bits(model: PreTrainedModel, held_out: HeldOut, batch_size: int | None = None, precision: str = "auto"):
+    """Bits the model needs for each document: (D,) float64, the sum of -log2 of the probability of its tokens.
+
+    batch_size: windows at a time; by default 16, or fewer where vocabulary and context are large.
+    """
     device = next(model.parameters()).device
+    if batch_size is None:
+        logits_of_one = held_out.inputs_WT.shape[1] * model.config.vocab_size
+        batch_size = min(16, max(1, LOGITS_AT_ONCE // logits_of_one))
     bits_D = np.zeros(len(held_out.n_bytes_D))
     for start in range(0, len(held_out.inputs_WT), batch_size):
         rows = slice(start, start + batch_size)

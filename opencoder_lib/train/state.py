@@ -45,6 +45,7 @@ def restore(run: Any, state: Mapping[str, Any], name: str) -> None:
         raise CorruptArtifact(f"{name} does not hold the weights of this model: {odd[0]!r} is in only one of the two.")
     if len(run.optimizers) != len(state["optimizers"]):
         raise CorruptArtifact(f"{name} holds {len(state['optimizers'])} optimizers, not {len(run.optimizers)}.")
+    # All are looked at before the first is written: a state that does not fit leaves the run as it was.
     for key, tensor in weights.items():
         here = _local(tensor)
         if here.shape != kept[key].shape or here.dtype != kept[key].dtype:
@@ -52,8 +53,9 @@ def restore(run: Any, state: Mapping[str, Any], name: str) -> None:
                 f"{name}: {key} is {tuple(kept[key].shape)} {kept[key].dtype}, "
                 f"and this model has {tuple(here.shape)} {here.dtype}."
             )
-        with torch.no_grad():
-            here.copy_(kept[key])
+    with torch.no_grad():
+        for key, tensor in weights.items():
+            _local(tensor).copy_(kept[key])
     for optimizer, values in zip(run.optimizers, state["optimizers"], strict=True):
         _restore_optimizer(optimizer, values, name)
     run.step = state["step"]

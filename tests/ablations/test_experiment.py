@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from opencoder_lib.ablations.experiment import Design, announce, cost, grid_seconds, run
+from opencoder_lib.ablations.experiment import Design, announce, at_once, cost, grid_seconds, run
 from opencoder_lib.errors import ConfigError
 from opencoder_lib.train.arms import Setting
 from opencoder_lib.train.model import Shape
@@ -45,6 +45,13 @@ def test_baseline_and_control_cannot_be_left_out(tmp_path):
         try_out().only(["haf"])
 
 
+def test_who_asks_for_an_arm_gets_its_controls():
+    more = {"arms": {name: {"all": 1.0} for name in ("all", "half", "rest", "third", "other third")}}
+    design = try_out(**more, controls={"third": ["other third"]})
+    assert list(design.only(["third"]).arms) == ["all", "rest", "third", "other third"]
+    assert list(design.only(["half"]).arms) == ["all", "half", "rest"]
+
+
 @pytest.mark.parametrize("given", [{"baseline": "al"}, {"control": "res"}, {"metric": "cod"}])
 def test_names_that_are_not_there_are_refused(given):
     ((what, name),) = given.items()
@@ -64,6 +71,17 @@ def test_cost_and_power_are_told_before_anything_is_trained(tmp_path):
 
 def test_one_seed_is_told_to_show_nothing(tmp_path):
     assert "one seed gives no interval" in announce(try_out(), seeds=(0,), folder=tmp_path)
+
+
+def test_scores_are_told_to_come_on_top_of_the_cost(tmp_path):
+    assert "scores come on top" not in announce(try_out(), seeds=(0,), folder=tmp_path)
+    assert "scores come on top" in announce(try_out(score=len), seeds=(0,), folder=tmp_path)
+
+
+def test_runs_on_one_accelerator_follow_each_other_and_the_cost_counts_so():
+    setting = try_out().setting
+    assert at_once(setting, workers=2) == 2
+    assert at_once(replace(setting, device="cuda"), workers=2) == 1
 
 
 @pytest.mark.parametrize(

@@ -152,6 +152,19 @@ def test_a_fork_is_not_held_out():
     assert {repo for pair in found for repo in pair} == {"own1", "own2", "own3"}
 
 
+def test_a_held_out_piece_that_training_text_repeats_is_left_out():
+    row = {"piece_id": "", "doc_id": "", "n_bytes": 0}
+    lines = [f"an_own_line_of_this_project_number_{at} = {at}" for at in range(20)]
+    copied = [f"a_line_that_both_projects_have_number_{at} = {at}" for at in range(20)]
+    held_out = pl.DataFrame([
+        row | {"piece_id": "own", "repo": "a", "text": "\n".join(lines)},
+        row | {"piece_id": "copy", "repo": "a", "text": "\n".join([*copied[:10], *lines[:10]])},
+        row | {"piece_id": "short lines", "repo": "a", "text": "x = 1\n" * 9},
+    ])  # fmt: skip
+    training = pl.DataFrame([row | {"repo": "b", "text": "\n".join(copied)}])
+    assert pools._unlike(held_out, training)["piece_id"].to_list() == ["own", "short lines"]
+
+
 def test_pieces_put_together_are_the_file_and_end_with_a_line():
     text = "first line\nsecond\n" + "x" * 50 + "\nlast, without an end"
     files = new_files([{"origin": "folder", "repo": "r", "path": "a.py", "text": text}])

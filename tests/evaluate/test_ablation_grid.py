@@ -87,6 +87,16 @@ def test_a_run_of_other_data_is_not_taken_over(tmp_path):
     assert calls(tmp_path) == ["1-0-plain", "1-0-worse", "2-0-plain", "2-0-worse"]
 
 
+def test_runs_of_other_code_are_not_taken_over_and_that_is_said(tmp_path, monkeypatch):
+    grid(tmp_path, grid_seeds=(0,))
+    monkeypatch.setattr(ablation, "library_hash", lambda *_: "another library")
+    said = []
+    run_grid("try", FakeTrain(tmp_path / "calls", version="3"), ("plain", "worse"), "plain", (0,), tmp_path / "grid",
+             workers=1, say=said.append)  # fmt: skip
+    assert said[0] == "try: the code has changed, so the runs of before are not taken over."
+    assert "3-0-plain" in calls(tmp_path)
+
+
 def test_two_processes_give_what_one_gives(tmp_path):
     (tmp_path / "two").mkdir()
     one, two = grid(tmp_path), grid(tmp_path / "two", workers=2)

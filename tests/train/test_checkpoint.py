@@ -148,6 +148,14 @@ def test_a_checkpoint_of_another_run_is_refused_by_name_and_nothing_changes(tmp_
     assert mine.step == 0
 
 
+def test_a_branch_of_sharded_weights_needs_as_many_processes_as_its_trunk(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "is_sharded", lambda _: True)
+    run = fresh()
+    path = Checkpoints(tmp_path, about(run, world_size=1)).save(run)
+    with pytest.raises(OtherRun, match="of another number of processes: world_size is 1 there and 4 here"):
+        Checkpoints(tmp_path, about(run, world_size=4)).load(run, path, ("model", "optimizer"))
+
+
 def test_a_plan_that_was_the_same_so_far_may_go_on_for_longer(tmp_path):
     run = train(fresh(), SOURCE, PLAN, FEED, until=8)
     Checkpoints(tmp_path, about(run)).save(run)

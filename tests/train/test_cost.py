@@ -129,3 +129,8 @@ def test_the_processes_of_one_machine_share_its_memory(monkeypatch):
         check_memory({"weights": 6 * 10**9}, "cpu")
     monkeypatch.setattr(cost, "available_bytes", lambda device: None)
     check_memory({"weights": 6 * 10**18}, "cpu")
+
+
+def test_a_sharded_model_must_fit_whole_while_it_is_built():
+    needed = estimate_memory(LARGE, 1, 1_024, device="cuda", precision="bfloat16", strategy="fsdp", world_size=512)
+    assert sum(needed.values()) >= 4 * 7_771_262_976

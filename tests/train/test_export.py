@@ -1,4 +1,5 @@
 import os
+import resource
 
 import pytest
 import torch
@@ -82,6 +83,18 @@ def test_an_export_replaces_the_one_before_whole(tmp_path, tokenizer):
     export(model(tied=False), tokenizer, folder)
     assert not list(folder.glob("model-*"))
     assert os.listdir(tmp_path) == ["model"]
+
+
+def test_a_file_of_weights_that_the_system_refuses_is_told_with_the_room_that_is_left(tmp_path, tokenizer):
+    model = build_model(Shape(tokenizer.get_vocab_size(), 64, 2, 2, 2, 128, 16), 0)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(CannotWrite, match=r"could not be written: .*File too large.* free there"):
+            export(model, tokenizer, tmp_path / "model")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not (tmp_path / "model").exists()
 
 
 def test_another_models_tokenizer_and_a_place_that_cannot_be_written_to_are_refused(tmp_path, tokenizer):

@@ -375,3 +375,12 @@ def test_a_token_that_the_model_does_not_know_is_refused_with_the_vocabulary(tok
 def test_settings_that_do_not_fit_are_refused(tokens, feed, clip, said):
     with pytest.raises(ConfigError, match=said):
         train(start_run(build_model(SHAPE, 0)), tokens, PLAN, feed, clip=clip)
+
+
+def test_a_document_mask_that_the_kernel_would_ignore_is_refused(tokens):
+    # transformers reads documents off the positions for this kernel in a batch of one row only.
+    run = start_run(build_model(SHAPE, 0))
+    run.model.config._attn_implementation = "flash_attention_2"
+    masked = replace(FEED, document_end=0, accumulate=2)
+    with pytest.raises(ConfigError, match=r"would ignore the document mask with 2 sequences .* \(accumulate=4\)"):
+        train(run, tokens, PLAN, masked, until=1)

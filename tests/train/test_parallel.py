@@ -54,12 +54,20 @@ from opencoder_lib.train import parallel
 torch.set_num_threads(1)
 with parallel.team("cpu") as team:
     found = {name: curve(*case) for name, case in CASES.items()}
+    found["ddp, read by threes"] = curve("ddp", read_every=3)
     found["fsdp, recomputed"] = curve("fsdp", recompute=True)
     sharded = start_run(build_model(shape, 0), strategy="fsdp")
     try:
         branch(sharded)
     except ConfigError as error:
         found["refused"] = str(error)
+    kinds = []
+    halved = start_run(build_model(shape, 0), strategy="fsdp", precision="bfloat16")
+    for layer in halved.model.model.layers:
+        layer.register_forward_pre_hook(lambda _, inputs: kinds.append(str(inputs[0].dtype)))
+    with torch.autocast("cpu", torch.bfloat16):
+        halved.module(torch.zeros(2, 16, dtype=torch.int64))
+    found["kinds"] = kinds
     found["share"] = sum(p.to_local().numel() for p in sharded.model.parameters())
     try:
         train(start_run(build_model(shape, 0)), tokens, plan, Feed(6, 16, 0, accumulate=2))
@@ -105,6 +113,18 @@ def test_two_processes_learn_what_one_learns_from_the_same_batch(ranks, alone, n
     assert ranks[1][name] == ranks[0][name], "every rank knows the loss of the whole batch"
 
 
+def test_losses_that_are_read_some_steps_at_a_time_are_summed_over_contiguous_memory(ranks, monkeypatch):
+    assert ranks[0]["ddp, read by threes"] == ranks[0]["ddp"]
+    # NCCL refuses what gloo may take.
+    summed = []
+    monkeypatch.setattr(parallel, "sum_over_ranks", lambda values: summed.append(values) or values)
+    here = {}
+    exec(SETUP, here)
+    here["curve"]("ddp", read_every=3)
+    assert all(values.is_contiguous() for values in summed)
+    assert [len(values) for values in summed if values.ndim] == [3, 2]
+
+
 def test_accumulating_changes_nothing_but_roundings(alone):
     assert alone["ddp, accumulated"] == pytest.approx(alone["ddp"], rel=1e-5)
 
@@ -116,6 +136,10 @@ def test_muon_steps_sharded_matrices_as_it_steps_whole_ones(ranks, alone):
 
 def test_recomputing_sharded_layers_changes_nothing(ranks):
     assert ranks[0]["fsdp, recomputed"] == pytest.approx(ranks[0]["fsdp"], rel=1e-6)
+
+
+def test_sums_along_the_layers_are_float32_where_sharded_weights_are_gathered_in_bfloat16(ranks):
+    assert ranks[0]["kinds"] == ["torch.float32", "torch.float32"]
 
 
 def test_each_process_holds_half_of_a_sharded_model(ranks):

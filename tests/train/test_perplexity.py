@@ -26,6 +26,7 @@ class Fixed(nn.Module):
     def __init__(self, logits_V):
         super().__init__()
         self.logits_V = nn.Parameter(logits_V)
+        self.config = SimpleNamespace(vocab_size=len(logits_V))
 
     def forward(self, input_ids):
         return SimpleNamespace(logits=self.logits_V.expand(*input_ids.shape, -1))
@@ -105,3 +106,18 @@ def test_the_interval_of_two_unlike_repositories_spans_both():
     # Drawn twice from two: both the first (1 in 4), both the second (1 in 4), or one each.
     low, high = px.paired_bootstrap(np.array([90.0, 80.0]), np.array([100.0, 100.0]), np.array([10.0, 10.0]), seed=0)
     assert (low, high) == pytest.approx((-2.0, -1.0))
+
+
+def test_a_large_vocabulary_is_scored_fewer_windows_at_a_time_with_the_same_result(monkeypatch):
+    model = build_model(Shape(64, 16, 1, 2, 2, 24, 8), 0)
+    windows = np.arange(5 * 8).reshape(5, 8)
+    held_out = px.HeldOut(windows, windows, np.repeat([0, 0, 1, 1, 2], 8).reshape(5, 8), np.array([9, 9, 9]))
+    whole, sizes = px.document_bits(model, held_out, precision="float32"), []
+    model.register_forward_pre_hook(lambda _, __, named: sizes.append(len(named["input_ids"])), with_kwargs=True)
+    monkeypatch.setattr(px, "LOGITS_AT_ONCE", 2 * 8 * 64)
+    assert px.document_bits(model, held_out, precision="float32") == pytest.approx(whole, rel=1e-6)
+    assert sizes == [2, 2, 1]
+    # One window of the paper's 8B model is more than the limit; it is scored alone.
+    monkeypatch.setattr(px, "LOGITS_AT_ONCE", 1)
+    assert px.document_bits(model, held_out, precision="float32") == pytest.approx(whole, rel=1e-6)
+    assert sizes[3:] == [1] * 5

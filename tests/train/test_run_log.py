@@ -47,6 +47,16 @@ def test_what_the_log_lost_is_written_again_from_the_run(tmp_path):
     assert lines[1] == {"event": "step", "step": 1, "tokens": 10, "loss": 1.0}
 
 
+def test_a_run_that_died_before_its_first_checkpoint_begins_its_log_anew(tmp_path):
+    path, measured = tmp_path / "log.jsonl", {"step": 0, "tokens": 0, "held_out_bits_per_byte": 3.5}
+    for _ in range(2):
+        log = RunLog(path)
+        log.evaluation(measured)
+        log.step(row(1))
+        log.close()
+    assert [json.loads(line)["event"] for line in path.read_text().splitlines()] == ["evaluation", "step"]
+
+
 def test_numbers_come_back_bit_for_bit(tmp_path):
     log = RunLog(tmp_path / "log.jsonl")
     log.step({"step": 1, "loss": 0.1 + 0.2})

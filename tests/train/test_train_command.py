@@ -266,11 +266,17 @@ def test_a_loss_that_is_not_a_number_names_the_step_and_the_last_good_checkpoint
         (["model.hidden=65536", "model.layers=9", "model.ffn=2000000"], ConfigError, r"would need about [\d.]+ GB"),
         (["tokenizer={path = 'nothing.json'}"], InputError, r"There is no tokenizer nothing\.json"),
         (["start.checkpoint=out/checkpoints/x"], ConfigError, "lies in out.folder"),
+        (["data.sources.code.paths=['broken.jsonl']"], InputError, r"broken\.jsonl, line 2 is damaged .* character 1"),
+        (["data.sources.code.paths=['no.jsonl.zst']"], InputError, r"no\.jsonl\.zst is damaged after line 0: "),
+        (["feed.context=32"], ConfigError, r"feed\.context = 32 is more than the 16 positions"),
+        (["compute.device=meta"], ConfigError, r"compute\.device = 'meta' is none of auto, cpu, cuda"),
         (["start.checkpoint=nowhere"], InputError, "There is no checkpoint nowhere"),
         (["tokenizer.vocab_size=9999", "model.vocab=9999"], ConfigError, "tokens, not vocab_size=9999"),
     ],
 )
-def test_what_cannot_work_is_one_clear_line(changes, kind, message):
+def test_what_cannot_work_is_one_clear_line(place, changes, kind, message):
+    (place / "broken.jsonl").write_text('{"text": "x", "repo": "r"}\n{broken\n')
+    (place / "no.jsonl.zst").write_bytes(b"hello world")
     with pytest.raises(kind, match=message) as refused:
         run(*changes)
     assert isinstance(refused.value, CookbookError)
@@ -285,6 +291,50 @@ def test_a_folder_of_other_things_and_one_that_is_in_use_are_left_alone(place):
     assert os.listdir("mine") == ["thesis.tex"]
     with command._alone_in(place / "out", True), pytest.raises(ConfigError, match="Another run is at work in out"):
         run()
+
+
+def test_a_run_within_its_folder_of_data_goes_on_and_does_not_read_itself(capsys):
+    run("data.sources.code.paths=['.']", "plan.stop_at=3")
+    again = logged_run(capsys, "data.sources.code.paths=['.']")
+    assert "going on from step 3 (out/checkpoints/step-00000003)" in again
+    with pytest.raises(ConfigError, match=r"data\.sources\.code: out/.* lies in out\.folder"):
+        run("data.sources.code.paths=['out/tokens']")
+
+
+def test_a_folder_on_a_file_system_without_locks_can_be_used(monkeypatch):
+    def unsupported(*_):
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(command.fcntl, "flock", unsupported)
+    run("plan.stop_at=1")
+    assert os.listdir("out/checkpoints") == ["step-00000001"]
+
+
+def test_a_process_without_an_accelerator_of_its_own_is_told_so_before_anything_is_asked_of_it(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "an accelerator")
+    monkeypatch.setattr(outlook, "uses_bfloat16", lambda *_: True)
+    for name, value in {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=r"Process 1 .* torch sees 1\. Start torchrun with --nproc-per-node 1"):
+        train("run.toml", changes=["compute.device=cuda", "parallel.strategy=ddp"])
+
+
+def test_each_long_step_is_looked_at_so_that_a_stop_need_not_wait_for_ten():
+    paper = command.loop.Feed(1024, 4096, 0)
+    assert command._read_every(paper, 256) == 1
+    assert command._read_every(command.loop.Feed(4, 256, 0), 1) is None
+
+
+def test_of_sources_that_fall_due_together_a_branch_knows_which_its_trunk_read():
+    # Manifests sort by name; the configuration names "zeta" first.
+    zeta = ["data.sources={zeta = {paths = ['code.jsonl']}, alpha = {paths = ['exercises.parquet']}}"]
+    zeta.append("feed.batch_size=1")
+    run(*zeta, "plan.stop_at=3")
+    run(*zeta, "out.folder=branch", "start.checkpoint=out/checkpoints/step-00000003")
+    about = read_manifest("branch/checkpoints/step-00000012")["identity"]["data"]
+    assert about["already"] == {"zeta": 2, "alpha": 1}
 
 
 def test_several_processes_need_a_strategy(monkeypatch):
@@ -325,7 +375,9 @@ def test_preparation_goes_on_with_the_part_it_was_at(place, monkeypatch, capsys)
     monkeypatch.setitem(command.plan_preparation.__globals__, "write_tokens", killed_at_the_second)
     with pytest.raises(KeyboardInterrupt):
         run()
+    (place / "out/tokens/.exercises-00000-0.safetensors.1.partial").write_bytes(bytes(100))  # by kill -9
     said = [line for line in logged_run(capsys) if line.startswith(("tokenising", "training"))]
+    assert not list(place.glob("out/tokens/.*"))
     assert said == ["tokenising exercises: part 1 of 1"]
 
 

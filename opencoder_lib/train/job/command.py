@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from opencoder_lib.compute import repeat_exactly
+from opencoder_lib.compute import repeat_exactly, uses_bfloat16
 from opencoder_lib.errors import ConfigError
 from opencoder_lib.seeds import stream_seed
 from opencoder_lib.train import loop, parallel
@@ -53,6 +53,9 @@ MINE = "config.json"
 # What --fresh takes away; tokens stay, for they do not depend on the run.
 OF_A_RUN = ("checkpoints", "log.jsonl", "curves", "model", "start.json")
 POLL_SECONDS = 2.0
+# With so many tokens a process, a step is long: looking at each costs nothing beside it, and a stop that was asked for
+# must not wait for ten of them, for torchrun kills its processes after half a minute.
+TOKENS_OF_LONG_STEP = 2**14
 
 
 def train(config_path: str | Path, fresh: bool = False, dry_run: bool = False, changes: Sequence[str] = ()) -> None:
@@ -154,7 +157,8 @@ class Work:
     def _checkpoints(self, run: loop.Run, source: Mixture, beginning: Beginning | None) -> Checkpoints:
         config = self.config
         settings = {
-            "precision": config.compute.precision,
+            # What it comes to on this machine: 'auto' is another thing on a processor without bfloat16.
+            "bfloat16": uses_bfloat16(self.team.device, config.compute.precision),
             "clip": config.optimizer.clip,
             "held_out": text_hash("\x1e".join(self.corpus.held_out)).hex(),
             "start": beginning.about if beginning else None,
@@ -188,6 +192,7 @@ class Work:
                 compiled=config.compute.compile,
                 recompute=config.compute.recompute,
                 loss_chunk_tokens=config.compute.loss_chunk_tokens,
+                read_every=_read_every(self.feed, self.team.world_size),
                 save=partial(self._save, log=log),
                 save_every=config.out.save_every,
                 log=Narrator(log, self.until, self.tell) if log else None,
@@ -232,9 +237,15 @@ class Work:
     def _sum_up(self, run: loop.Run, model: Path, seconds: float) -> None:
         parts = [f"step {run.step}", f"{run.step * self.feed.tokens_per_step:,} tokens"]
         parts += [f"loss {run.log[-1]['loss']:.3f}"] if run.log else []
-        if run.evaluations:
+        # A branch without held-out text has the trunk's measurements, which are not its own.
+        if run.evaluations and self.corpus.held_out:
             parts.append(f"held-out {run.evaluations[-1]['held_out_bits_per_byte']:.3f} bits/byte")
         self.tell(f"Done: {', '.join(parts)} in {duration(seconds)}. Model: {model}")
+
+
+def _read_every(feed: loop.Feed, world_size: int) -> int | None:
+    """Steps between two looks at the loss; None for what suits the device."""
+    return 1 if feed.tokens_per_step >= TOKENS_OF_LONG_STEP * world_size else None
 
 
 def _check_folder(config: Config) -> None:
@@ -276,6 +287,8 @@ def _alone_in(folder: Path, first: bool) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ConfigError(f"Another run is at work in {folder}. Wait for it, or choose another folder.") from None
+        except OSError:
+            pass  # some network file systems have no locks either
         yield
 
 

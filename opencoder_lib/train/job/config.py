@@ -23,6 +23,7 @@ from opencoder_lib.train.schedule import WSD
 
 SHIPPED = Path(__file__).parent / "configs"
 NAME = re.compile(r"[A-Za-z0-9_-]+")  # becomes part of a file name
+DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 ALONE = "none"
 EXPORT_DTYPES = ("float32", "bfloat16", "float16")
 
@@ -257,6 +258,8 @@ class Compute:
     loss_chunk_tokens: int | None = None
 
     def __post_init__(self):
+        if not DEVICE.fullmatch(self.device):
+            raise ConfigError(f"compute.device = {self.device!r} is none of auto, cpu, cuda.")
         _one_of("compute.precision", self.precision, PRECISIONS)
         for name in ("threads", "loss_chunk_tokens"):
             if (value := getattr(self, name)) is not None:
@@ -309,6 +312,14 @@ class Config:
     parallel: Parallel = field(default_factory=Parallel)
     compute: Compute = field(default_factory=Compute)
     start: Start | None = None
+
+    def __post_init__(self):
+        longest = self.model.sizes().context
+        if self.feed.context is not None and self.feed.context > longest:
+            raise ConfigError(
+                f"feed.context = {self.feed.context} is more than the {longest} positions that the model reads; "
+                f"set model.context = {self.feed.context} to read more."
+            )
 
     def as_json(self) -> str:
         """All settings, defaults included, as JSON."""

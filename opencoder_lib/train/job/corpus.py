@@ -9,6 +9,7 @@ Each appears whole or not at all, so a preparation that was cut off goes on with
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -83,6 +84,9 @@ class Preparation:
         """Make what is not there yet, telling how far it is, and open it."""
         with explained(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
+            # Of a process that was killed; no other one is at work here.
+            for leftover in self.folder.glob(".*.partial"):
+                leftover.unlink()
         tokenizer = self.tokenizer(say)
         todo = [part for part in self._of_text() if not self._is_done(part, tokenizer)]
         for number, part in enumerate(todo, 1):
@@ -239,7 +243,8 @@ class Preparation:
             sample.add(text)
         if not (chosen := sample.texts()):
             raise ConfigError(
-                "data.held_out holds out nothing: no repository was drawn. Raise frac, or name files by paths."
+                "data.held_out holds out nothing: no repository was drawn, or no row names one. "
+                "Raise frac, look at repo_column, or name files by paths."
             )
         return chosen
 
@@ -255,8 +260,12 @@ class Preparation:
 def plan_preparation(config: Config) -> Preparation:
     """What is to be prepared for `config`. Raises InputError for paths that stand for nothing, ConfigError."""
     parts: list[Part] = []
+    out = os.path.abspath(config.out.folder)
     for name, source in config.data.sources.items():
-        files = texts.find_files(source.paths, f"data.sources.{name}")
+        found = texts.find_files(source.paths, f"data.sources.{name}")
+        # What the run itself writes is no data, though it may lie in a folder of data.
+        if not (files := [file for file in found if not Path(os.path.abspath(file)).is_relative_to(out)]):
+            raise ConfigError(f"data.sources.{name}: {found[0]} lies in out.folder. Choose another folder for the run.")
         groups = [[file] for file in files if texts.is_tokens(file)]
         groups += _grouped([file for file in files if not texts.is_tokens(file)])
         parts += [Part(name, number, tuple(group), source.text_column) for number, group in enumerate(groups)]

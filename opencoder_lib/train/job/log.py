@@ -38,7 +38,7 @@ class RunLog:
         say: Callable[[str], Any] = print,
     ):
         self.path = Path(path)
-        from_step = rows[-1]["step"] if rows else 0
+        from_step = rows[-1]["step"] if rows else -1  # then all is new, the measurement before the first step too
         with explained(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             known = _cut_after(self.path, from_step)
@@ -138,4 +138,4 @@ def _writer(folder: Path, from_step: int, say: Callable[[str], Any]) -> Any:
 
     with explained(folder):
         # Later steps that a run before the resumption wrote are hidden.
-        return SummaryWriter(log_dir=str(folder), purge_step=from_step + 1 if from_step else None)
+        return SummaryWriter(log_dir=str(folder), purge_step=from_step + 1)

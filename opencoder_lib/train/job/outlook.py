@@ -1,6 +1,5 @@
 """What a run will take, told before it starts: parameters, tokens, arithmetic, memory, disk, time."""
 
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ import torch
 
 from opencoder_lib.compute import available_bytes, pick_device, uses_bfloat16
 from opencoder_lib.errors import ConfigError
+from opencoder_lib.train import parallel
 from opencoder_lib.train.cost import check_memory, estimate_memory, flops_per_token, peak_flops
 from opencoder_lib.train.durable import existing, in_bytes
 from opencoder_lib.train.job.config import Config
@@ -101,9 +101,7 @@ def _compute(config: Config, shape: Shape, feed: Feed, last: int, world_size: in
 
 
 def _tell_memory(config: Config, shape: Shape, feed: Feed, world_size: int, say: Callable[[str], Any]) -> None:
-    device = pick_device(config.compute.device)
-    if device.type == "cuda":
-        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    device = parallel.own_device(config.compute.device)
     needed = estimate_memory(
         shape,
         feed.batch_size // world_size // feed.accumulate,

@@ -55,7 +55,8 @@ class Beginning:
             say("note: with another context or seed than the trunk's, windows it has read may come again at once.")
             return {}
         # Which source a place reads depends on the weights alone, so nothing need be there to count.
-        trunk = Mixture({name: np.zeros(1, np.int64) for name in data["sources"]}, data["weights"], data["start"])
+        empty = {name: np.zeros(1, np.int64) for name in data.get("order", data["sources"])}
+        trunk = Mixture(empty, data["weights"], data["start"])
         counts = trunk.counts(self.step * fed["batch_size"] - data["start"])
         return {name: data["already"].get(name, 0) + counts[name] for name in same}
 

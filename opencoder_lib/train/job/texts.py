@@ -5,7 +5,9 @@ import gzip
 import hashlib
 import io
 import json
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -113,6 +115,7 @@ def _parquet_rows(path: Path, text_column: str, repo_column: str | None) -> Iter
 
 
 def _json_rows(path: Path, text_column: str, repo_column: str | None) -> Iterator[tuple]:
+    number = 0
     try:
         with _open_lines(path) as lines:
             for number, line in enumerate(lines, 1):
@@ -123,23 +126,30 @@ def _json_rows(path: Path, text_column: str, repo_column: str | None) -> Iterato
                     raise InputError(f"{path}, line {number}: {type(row).__name__} is not an object with columns.")
                 _check_columns(path, [text_column], row, f", line {number}")
                 yield row[text_column], row.get(repo_column) if repo_column else None
-    except (ValueError, EOFError, OSError) as error:
-        raise InputError(f"{path} is damaged or not JSON Lines: {_first_line(error)}") from None
+    except json.JSONDecodeError as error:
+        what = f"line {number} is damaged or no JSON: {error.msg} at character {error.pos}"
+        raise InputError(f"{path}, {what}.") from None
+    except (ValueError, EOFError, OSError, zlib.error, _zstd_error(path)) as error:
+        raise InputError(f"{path} is damaged after line {number}: {_first_line(error)}") from None
 
 
 def _open_lines(path: Path) -> IO[str]:
     if path.name.endswith(".gz"):
         return gzip.open(path, "rt", encoding="utf-8")
     if path.name.endswith(".zst"):
-        try:
-            packed = import_module("backports.zstd")
-        except ImportError:
-            try:
-                packed = import_module("compression.zstd")
-            except ImportError:
-                raise ConfigError(f"{path} needs the package backports.zstd, which is not installed.") from None
-        return io.TextIOWrapper(packed.open(path, "rb"), encoding="utf-8")
+        return io.TextIOWrapper(_zstd(path).open(path, "rb"), encoding="utf-8")
     return open(path, encoding="utf-8")
+
+
+def _zstd(path: Path):
+    for name in ("backports.zstd", "compression.zstd"):
+        with suppress(ImportError):
+            return import_module(name)
+    raise ConfigError(f"{path} needs the package backports.zstd, which is not installed.")
+
+
+def _zstd_error(path: Path) -> type[Exception]:
+    return _zstd(path).ZstdError if path.name.endswith(".zst") else EOFError
 
 
 def _check_columns(path: Path, wanted: Sequence[str], known: Iterable[str], where: str = "") -> None:
