@@ -79,6 +79,8 @@ def differences(paired: dict[str, pl.DataFrame], units: dict[str, str] | None = 
             interval = "" if row["low"] is None else f" ({row['low']:+.3f} to {row['high']:+.3f})"
             told.append(f"{metric}, {row['arm']}: {row['difference']:+.3f}{interval} {units[metric]}")
         ax.set_title(metric, fontsize="medium")
+        # Small differences have long numbers, which would run into each other.
+        ax.locator_params(axis="x", nbins=4)
         ax.set_xlabel(f"difference ({units[metric]})")
         ax.set_ylim(-0.6, len(arms) - 0.4)
     axes[0][0].set_yticks(range(len(arms)), arms[::-1])
