@@ -299,7 +299,7 @@ def test_wrong_use_is_one_clear_line_and_status_2(tmp_path, monkeypatch, words, 
     table(tmp_path / "in.parquet", ROWS[:2])
     monkeypatch.chdir(tmp_path)
     # Else later tests of this process would be kept at one thread.
-    monkeypatch.setattr("opencoder_lib.cli._limit_threads", lambda: None)
+    monkeypatch.setattr("opencoder_lib.cli.limit_threads", lambda: None)
     call = ["clean", "in.parquet", *(() if "--out" in words else ("--out", "out")), *words]
     done = CliRunner().invoke(app, call)
     assert getattr(done.exception, "exit_code", done.exit_code) == 2
