@@ -27,6 +27,7 @@ from opencoder_lib.ablations.dedup_pools import (
     split_projects,
 )
 from opencoder_lib.ablations.forks import judge, make_forks, score_forks
+from opencoder_lib.ablations.pools import setting as with_four_looks
 from opencoder_lib.errors import ConfigError, did_you_mean
 from opencoder_lib.files import in_hash_order
 from opencoder_lib.refine.levels import CHUNK, FILE, REPO, REPO_CHUNK
@@ -110,7 +111,7 @@ def order(corpus, seeds: Sequence[int]) -> experiment.Design:
 
 def study(shape_name: str = "micro", num_steps: int = 240, **given) -> Setting:
     """How each run is trained: four looks at the held-out texts on the way; other settings as given."""
-    return Setting(find_shape(shape_name), num_steps, evaluate_every=max(1, num_steps // 4), **given)
+    return with_four_looks(find_shape(shape_name), num_steps, **given)
 
 
 def learn_tokenizer(seen: pl.DataFrame, vocab_size: int) -> Tokenizer:

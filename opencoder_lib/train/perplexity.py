@@ -19,9 +19,9 @@ from opencoder_lib import seeds
 from opencoder_lib.compute import autocast
 from opencoder_lib.errors import ConfigError
 from opencoder_lib.intervals import percentile_interval, resamples
+from opencoder_lib.train.loss import IGNORED
 from opencoder_lib.train.tokenizer import END, encode
 
-IGNORED = -100
 # Scoring takes the whole table of logits: so many at a time are 2 GB in float32, and as much twice more on the way.
 LOGITS_AT_ONCE = 2**29
 
