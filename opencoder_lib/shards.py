@@ -25,8 +25,9 @@ from typing import Any, Protocol
 
 import polars as pl
 
+from opencoder_lib.durable import write_atomically
 from opencoder_lib.errors import CookbookError
-from opencoder_lib.store import read_json, write_atomically, write_json
+from opencoder_lib.store import read_json, write_json
 
 try:
     import fcntl

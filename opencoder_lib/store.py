@@ -11,7 +11,6 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 
 import polars as pl
 
+from opencoder_lib.durable import file_sha256, write_atomically
 from opencoder_lib.errors import CorruptArtifact, MissingArtifact
 
 PACKAGES = (
@@ -60,28 +60,6 @@ def project_root() -> Path:
         "This is not a checkout of the book: no folder upwards of the current one holds _config.yml and notebooks/. "
         "Run the command inside a clone, or set OPENCODER_ROOT to one."
     )
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal, read in pieces."""
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
-    """Call `write` with a temporary path beside `path`, flush it to disk, then rename it into place.
-
-    A kill or a full disk leaves the old file or none, never half a new one.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        write(temporary)
-        with open(temporary, "rb+") as stream:
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -4,8 +4,9 @@ import resource
 import polars as pl
 import pytest
 
+from opencoder_lib.durable import write_atomically
 from opencoder_lib.errors import CorruptArtifact, MissingArtifact
-from opencoder_lib.store import Store, project_root, write_atomically, write_json
+from opencoder_lib.store import Store, project_root, write_json
 
 FRAME = pl.DataFrame({"doc_id": ["a", "b"], "measured": [0.5, None]})
 

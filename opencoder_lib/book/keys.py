@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from opencoder_lib.book.project import Card, Project, source_of
+from opencoder_lib.durable import file_sha256
 from opencoder_lib.errors import CookbookError
-from opencoder_lib.store import file_sha256, read_json, versions
+from opencoder_lib.store import read_json, versions
 
 DATA_SUFFIXES = (".toml", ".csv", ".mplstyle", ".json", ".txt", ".jsonl.gz")
 # The form of runs/<chapter>.json. Raise it when a part is added, or older records would be misread.

@@ -16,8 +16,9 @@ from opencoder_lib import errors
 from opencoder_lib.book.child import Child, record_state
 from opencoder_lib.book.keys import FORMAT, Library
 from opencoder_lib.book.project import Project, source_of
+from opencoder_lib.durable import file_sha256
 from opencoder_lib.errors import CookbookError
-from opencoder_lib.store import file_sha256, read_json, write_json
+from opencoder_lib.store import read_json, write_json
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 TRACEBACK_LINES = 12

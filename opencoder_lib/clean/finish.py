@@ -9,11 +9,11 @@ import polars as pl
 from opencoder_lib.clean.parts import PartWriter, num_rows, part, row_groups
 from opencoder_lib.clean.plan import Plan, Shard
 from opencoder_lib.clean.steps import CUT, DIGEST, Notes, bytes_now, decisions_about, load, with_named_survivors
+from opencoder_lib.durable import file_sha256
 from opencoder_lib.quality import apply_rules, compute_signals
 from opencoder_lib.refine import exact, sampling
 from opencoder_lib.refine.edits import EDITS, Transformed, count_edits
 from opencoder_lib.refine.transform import transform
-from opencoder_lib.store import file_sha256
 
 NO_EDITS = pl.DataFrame(schema=EDITS)
 # transforms.parquet: `sha256` is of the text that was compared with others, before the transforms.

@@ -20,10 +20,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from opencoder_lib.corpora.tables import first_line
+from opencoder_lib.durable import write_atomically
 from opencoder_lib.errors import InputError
 from opencoder_lib.files import SCHEMA
 from opencoder_lib.shards import explained_if_full
-from opencoder_lib.store import write_atomically
 
 WORK = ".work"
 FOLDERS = [(name,) for name in ("read", "text", "ids", "evidence", "licences", "digests", "exact-decisions", "keys")]

@@ -15,10 +15,11 @@ from opencoder_lib.clean.steps import EARLIER_ID, with_named_survivors
 from opencoder_lib.corpora.inputs import Inputs
 from opencoder_lib.corpora.reading import printable_path
 from opencoder_lib.corpora.tables import MAX_EXAMPLES
+from opencoder_lib.durable import write_atomically
 from opencoder_lib.files import SCHEMA
 from opencoder_lib.licences import is_permissive
 from opencoder_lib.refine.edits import count_edits
-from opencoder_lib.store import write_atomically, write_json
+from opencoder_lib.store import write_json
 
 CLUSTERS = {
     **dict.fromkeys(("cluster", "doc_id", "survivor", "removed_by"), pl.String),

@@ -16,10 +16,11 @@ import numpy as np
 import polars as pl
 from scipy import stats
 
+from opencoder_lib.durable import write_atomically
 from opencoder_lib.errors import ConfigError, did_you_mean
 from opencoder_lib.intervals import percentile_interval, resamples
 from opencoder_lib.shards import Parts, work_off
-from opencoder_lib.store import library_hash, write_atomically
+from opencoder_lib.store import library_hash
 
 CONFIDENCE = 0.95
 POWER = 0.8

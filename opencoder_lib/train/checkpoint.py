@@ -23,9 +23,7 @@ from typing import Any
 import torch
 
 from opencoder_lib import __version__
-from opencoder_lib.errors import CookbookError, CorruptArtifact, InputError
-from opencoder_lib.train import parallel
-from opencoder_lib.train.durable import (
+from opencoder_lib.durable import (
     CannotWrite,
     as_json,
     existing,
@@ -38,6 +36,8 @@ from opencoder_lib.train.durable import (
     tidy,
     write_durably,
 )
+from opencoder_lib.errors import CookbookError, CorruptArtifact, InputError
+from opencoder_lib.train import parallel
 from opencoder_lib.train.identity import ALL, Identity, OtherRun, check_same
 from opencoder_lib.train.runfile import load_run, save_run
 from opencoder_lib.train.state import capture, is_sharded, restore, set_random_state

@@ -14,9 +14,9 @@ from transformers import GenerationConfig, LlamaForCausalLM, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from opencoder_lib import __version__
+from opencoder_lib.durable import explained, put_in_place, tidy
 from opencoder_lib.errors import ConfigError
 from opencoder_lib.train import parallel
-from opencoder_lib.train.durable import explained, put_in_place, tidy
 from opencoder_lib.train.model import empty_model, shape_of
 from opencoder_lib.train.state import weights_of
 from opencoder_lib.train.tokenizer import END, save_pretrained

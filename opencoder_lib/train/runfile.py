@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
+from opencoder_lib.durable import replace_durably
 from opencoder_lib.errors import ConfigError, CorruptArtifact, InputError
-from opencoder_lib.train.durable import replace_durably
 from opencoder_lib.train.identity import differences
 from opencoder_lib.train.loop import Run, start_run
 from opencoder_lib.train.model import Shape, build_model, shape_of

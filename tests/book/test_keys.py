@@ -5,7 +5,8 @@ import pytest
 
 from opencoder_lib.book.keys import FORMAT, Library, code_hash, current_key, stale_reasons
 from opencoder_lib.book.project import Project, read_cards, resolve_parameters
-from opencoder_lib.store import file_sha256, write_json
+from opencoder_lib.durable import file_sha256
+from opencoder_lib.store import write_json
 
 MODULES = {
     "__init__.py": "",

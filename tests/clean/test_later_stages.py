@@ -23,11 +23,11 @@ from cleaning import whole_frame as whole
 
 from opencoder_lib import GB, MB
 from opencoder_lib.corpora.generated import python_module
+from opencoder_lib.durable import file_sha256
 from opencoder_lib.files import remaining
 from opencoder_lib.paper import fact
 from opencoder_lib.refine.sampling import places
 from opencoder_lib.seeds import rng
-from opencoder_lib.store import file_sha256
 
 ALL = "preprocess,exact,fuzzy,transform,filter,sample"
 NOTICE = "# Copyright 2020 Ann Example. All rights reserved.\n\n"

@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from opencoder_lib.train import checkpoint, durable, parallel
+from opencoder_lib import durable
+from opencoder_lib.train import checkpoint, parallel
 from opencoder_lib.train.export import export
 from opencoder_lib.train.identity import OtherRun, identity
 from opencoder_lib.train.job.log import RunLog, read_log

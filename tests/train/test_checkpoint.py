@@ -12,10 +12,11 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from opencoder_lib import durable
+from opencoder_lib.durable import CannotWrite
 from opencoder_lib.errors import CorruptArtifact, InputError
-from opencoder_lib.train import checkpoint, durable
+from opencoder_lib.train import checkpoint
 from opencoder_lib.train.checkpoint import Checkpoints, read_manifest
-from opencoder_lib.train.durable import CannotWrite
 from opencoder_lib.train.identity import OtherRun, identity
 from opencoder_lib.train.loop import Feed, start_run, train
 from opencoder_lib.train.mixture import Mixture

@@ -6,9 +6,9 @@ import torch
 from safetensors import safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from opencoder_lib.durable import CannotWrite
 from opencoder_lib.errors import ConfigError
 from opencoder_lib.train.causal import load_scorer
-from opencoder_lib.train.durable import CannotWrite
 from opencoder_lib.train.export import export
 from opencoder_lib.train.model import Shape, build_model
 from opencoder_lib.train.tokenizer import END, train_tokenizer

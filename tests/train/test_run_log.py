@@ -4,7 +4,7 @@ import sys
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from opencoder_lib.train.durable import CannotWrite
+from opencoder_lib.durable import CannotWrite
 from opencoder_lib.train.job.log import NEEDS_TENSORBOARD, RunLog, read_log
 
 

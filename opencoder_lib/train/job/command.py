@@ -24,11 +24,11 @@ import numpy as np
 import torch
 
 from opencoder_lib.compute import repeat_exactly, uses_bfloat16
+from opencoder_lib.durable import explained, replace_durably
 from opencoder_lib.errors import ConfigError
 from opencoder_lib.seeds import stream_seed
 from opencoder_lib.train import loop, parallel
 from opencoder_lib.train.checkpoint import Checkpoints
-from opencoder_lib.train.durable import explained, replace_durably
 from opencoder_lib.train.export import export
 from opencoder_lib.train.identity import identity
 from opencoder_lib.train.job.config import ALONE, Config, read_config
@@ -38,7 +38,7 @@ from opencoder_lib.train.job.outlook import check_corpus, outlook
 from opencoder_lib.train.job.sample import text_hash
 from opencoder_lib.train.job.start import Beginning, load_beginning, read_beginning
 from opencoder_lib.train.job.stopping import Interrupted, Stoppable, Stopping
-from opencoder_lib.train.job.telling import Narrator, duration, say, say_nothing
+from opencoder_lib.train.job.telling import Narrator, duration, progress_line, say, say_nothing
 from opencoder_lib.train.mixture import Mixture
 from opencoder_lib.train.model import build_model
 from opencoder_lib.train.perplexity import HeldOut, hold_out
@@ -179,25 +179,26 @@ class Work:
     def _train(self, run: loop.Run, source: Mixture, stopping: Stopping, log: RunLog | None) -> None:
         config = self.config
         try:
-            loop.train(
-                run,
-                Stoppable(source, run, stopping),
-                self.plan,
-                self.feed,
-                until=self.until,
-                held_out=self._held_out(),
-                evaluate_every=config.out.evaluate_every,
-                clip=config.optimizer.clip,
-                precision=config.compute.precision,
-                compiled=config.compute.compile,
-                recompute=config.compute.recompute,
-                loss_chunk_tokens=config.compute.loss_chunk_tokens,
-                read_every=_read_every(self.feed, self.team.world_size),
-                save=partial(self._save, log=log),
-                save_every=config.out.save_every,
-                log=Narrator(log, self.until, self.tell) if log else None,
-                show_progress=sys.stdout.isatty(),
-            )
+            with progress_line():
+                loop.train(
+                    run,
+                    Stoppable(source, run, stopping),
+                    self.plan,
+                    self.feed,
+                    until=self.until,
+                    held_out=self._held_out(),
+                    evaluate_every=config.out.evaluate_every,
+                    clip=config.optimizer.clip,
+                    precision=config.compute.precision,
+                    compiled=config.compute.compile,
+                    recompute=config.compute.recompute,
+                    loss_chunk_tokens=config.compute.loss_chunk_tokens,
+                    read_every=_read_every(self.feed, self.team.world_size),
+                    save=partial(self._save, log=log),
+                    save_every=config.out.save_every,
+                    log=Narrator(log, self.until, self.tell) if log else None,
+                    show_progress=sys.stdout.isatty(),
+                )
         except Interrupted as interrupted:
             self._save(run, log)
             self.tell(

@@ -20,8 +20,8 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from opencoder_lib import seeds
+from opencoder_lib.durable import explained, replace_durably
 from opencoder_lib.errors import ConfigError, CorruptArtifact, InputError
-from opencoder_lib.train.durable import explained, replace_durably
 from opencoder_lib.train.job import texts
 from opencoder_lib.train.job.config import Config, HeldOut
 from opencoder_lib.train.job.joined import Joined

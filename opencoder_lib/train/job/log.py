@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from opencoder_lib.train.durable import explained
+from opencoder_lib.durable import explained
 
 NEEDS_TENSORBOARD = (
     "There are no TensorBoard curves: the package tensorboard is not installed (pip install tensorboard)."

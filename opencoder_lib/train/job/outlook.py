@@ -9,10 +9,10 @@ from typing import Any
 import torch
 
 from opencoder_lib.compute import available_bytes, pick_device, uses_bfloat16
+from opencoder_lib.durable import existing, in_bytes
 from opencoder_lib.errors import ConfigError
 from opencoder_lib.train import parallel
 from opencoder_lib.train.cost import check_memory, estimate_memory, flops_per_token, peak_flops
-from opencoder_lib.train.durable import existing, in_bytes
 from opencoder_lib.train.job.config import Config
 from opencoder_lib.train.job.corpus import Preparation
 from opencoder_lib.train.job.log import read_log

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from opencoder_lib.durable import as_json, replace_durably
 from opencoder_lib.errors import ConfigError
 from opencoder_lib.train import parallel
 from opencoder_lib.train.checkpoint import Checkpoints, read_manifest
-from opencoder_lib.train.durable import as_json, replace_durably
 from opencoder_lib.train.identity import describe_source
 from opencoder_lib.train.job.config import Config
 from opencoder_lib.train.loop import Feed, Run

@@ -2,7 +2,8 @@
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from opencoder_lib.train.job.log import RunLog
@@ -28,6 +29,17 @@ def duration(seconds: float) -> str:
     if minutes < 90:
         return f"{minutes} min"
     return f"{minutes // 60} h {minutes % 60:02d} min" if hours < 48 else f"{hours // 24} days {hours % 24} h"
+
+
+@contextmanager
+def progress_line() -> Iterator[None]:
+    """While a terminal shows one line that is kept up to date: whatever breaks it off speaks on the next line."""
+    try:
+        yield
+    except BaseException:
+        if sys.stdout.isatty():
+            say("")
+        raise
 
 
 class Narrator:

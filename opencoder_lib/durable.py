@@ -78,6 +78,22 @@ def explained(path: Path) -> Iterator[None]:
         ) from None
 
 
+def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
+    """Call `write` with a temporary path beside `path`, flush it to disk, then rename it into place.
+
+    A kill or a full disk leaves the old file or none, never half a new one.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write(temporary)
+        with open(temporary, "rb+") as stream:
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def replace_durably(path: Path, write: Callable[[HashingFile], Any]) -> dict[str, Any]:
     """Write a file under a temporary name, then rename it into place; return its bytes and SHA-256."""
     with explained(path):
@@ -137,7 +153,7 @@ def tidy(parent: Path, is_ours: Callable[[str], bool]) -> None:
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, read in pieces."""
+    """SHA-256 of a file's bytes, in hexadecimal, read in pieces."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
