@@ -85,13 +85,19 @@ def claims_table(claims: list[Claim]) -> str:
         {
             "quantity": item.what,
             "paper": f"{format_value(item.reported, item.unit)} (section {item.section}, {item.status})",
-            "this run": format_value(item.measured, item.unit) + (f" (n = {item.seeds})" if item.seeds > 1 else ""),
+            "this run": format_value(item.measured, item.unit) + num_runs(item.measured, item.seeds),
             "verdict": item.outcome,
             "because": item.because,
         }
         for item in claims
     ]
     return html_table(pl.DataFrame(rows))
+
+
+def num_runs(measured: float | int | str | None, seeds: int) -> str:
+    """' (n = 8)' behind a value of several runs; nothing where the value is a text that says so itself."""
+    said = isinstance(measured, str) and f"n = {seeds}" in measured
+    return f" (n = {seeds})" if seeds > 1 and not said else ""
 
 
 def claims_as_dicts(claims: list[Claim]) -> list[dict]:

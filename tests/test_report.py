@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from opencoder_lib.errors import ConfigError
-from opencoder_lib.report import claim, document, format_cell, html_table, may_quote
+from opencoder_lib.report import claim, document, format_cell, html_table, may_quote, num_runs
 
 HOSTILE = '<script>alert("x")</script> & </pre>'
 
@@ -95,3 +95,17 @@ def test_verdict_follows_from_the_numbers(measured, how, outcome):
 def test_verdict_without_a_reason_is_refused():
     with pytest.raises(ConfigError, match="needs a reason"):
         claim("exact.frac_removed", 0.5, "")
+
+
+@pytest.mark.parametrize(
+    ("measured", "seeds", "behind"),
+    [
+        (0.2, 8, " (n = 8)"),
+        (0.2, 1, ""),
+        (None, 8, " (n = 8)"),
+        ("file > repository", 8, " (n = 8)"),
+        ("+0.1 bits per byte (+0.0 to +0.2, 95 % t interval, n = 8 seeds)", 8, ""),
+    ],
+)
+def test_the_number_of_runs_is_said_once(measured, seeds, behind):
+    assert num_runs(measured, seeds) == behind

@@ -9,7 +9,7 @@ from opencoder_lib.book.markdown import plain, quoted, table
 from opencoder_lib.book.project import Card, Project
 from opencoder_lib.errors import CookbookError, InputError
 from opencoder_lib.paper import format_value
-from opencoder_lib.report import OUTCOMES
+from opencoder_lib.report import OUTCOMES, num_runs
 from opencoder_lib.store import read_json
 
 CORPUS, TRANSFORM, FILTERS = "01-collect-and-preprocess", "04-transform", "05-heuristic-filters"
@@ -88,8 +88,7 @@ def outcome_text(outcome: str) -> str:
 
 def value_text(claim: dict) -> str:
     """The measured value; with the number of runs behind it where there are several."""
-    seeds = f" (n = {claim['seeds']})" if claim["seeds"] > 1 else ""
-    return unbroken(claim["measured"], claim["unit"]) + seeds
+    return unbroken(claim["measured"], claim["unit"]) + num_runs(claim["measured"], claim["seeds"])
 
 
 def unbroken(value: Any, unit: str) -> str:
