@@ -40,11 +40,12 @@ class StoredCorpus:
     def after(self, chapter: str) -> pl.DataFrame:
         """The file frame after a chapter. Raises MissingArtifact with the command that makes it."""
         asker = "opencoder ablate"
-        documents = self._store.load(CORPUS, "documents", asker)
         if chapter == CORPUS:
-            return documents
+            return self._store.load(CORPUS, "documents", asker)
+        # Asked for first, so that what is missing is named with the command that makes all of it.
         judgements = self._store.load(chapter, "judgements", asker)
         changed_by = self._store.describe(chapter, "judgements").get("texts")
+        documents = self._store.load(CORPUS, "documents", asker)
         texts = self._store.load(changed_by, "texts", asker) if changed_by else None
         return judged(documents, judgements, texts)
 

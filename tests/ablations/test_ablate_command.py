@@ -1,7 +1,8 @@
 import polars as pl
 import pytest
 
-from opencoder_lib.ablations.command import arms_named, conclusions
+from opencoder_lib.ablations.command import StoredCorpus, arms_named, conclusions
+from opencoder_lib.errors import MissingArtifact
 from opencoder_lib.evaluate.ablation import TABLES, TRAIN_LOSS, Results
 
 
@@ -26,6 +27,12 @@ def test_the_conclusions_hold_each_arm_against_the_baseline_and_against_the_cont
     assert "some: +0.400 bits per byte" in told
     assert told.count("against the control") == 1
     assert "against the control: +0.150 bits per byte" in told
+
+
+def test_a_corpus_that_is_not_there_is_named_with_the_command_that_makes_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENCODER_ROOT", str(tmp_path))
+    with pytest.raises(MissingArtifact, match=r"06-sampling \(profile gpu\)\. Run: make run ONLY=06 PROFILE=gpu"):
+        StoredCorpus("gpu").after("06-sampling")
 
 
 class Design:

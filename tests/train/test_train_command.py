@@ -252,7 +252,11 @@ def test_a_loss_that_is_not_a_number_names_the_step_and_the_last_good_checkpoint
 @pytest.mark.parametrize(
     ("changes", "kind", "message"),
     [
-        (["data.sources.code.paths=['nothing']"], InputError, r"data\.sources\.code: 'nothing' holds no file"),
+        (
+            ["data.sources.code.paths=['nothing']"],
+            InputError,
+            r"data\.sources\.code: 'nothing' holds no file .*opencoder clean",
+        ),
         (["data.sources.code.paths=['run.toml']"], InputError, r"run\.toml is none of \.parquet"),
         (["data.sources.code.text_column=txt"], ConfigError, r"code\.jsonl, line 1 has no column 'txt'.*text"),
         (["data.held_out.repo_column=repos"], ConfigError, r"exercises\.parquet has no column 'repos'.*repo"),

@@ -43,7 +43,10 @@ def find_files(paths: Sequence[str], name: str) -> list[Path]:
             if odd := [path for path in here if not is_readable(path)]:
                 raise InputError(f"{name}: {odd[0]} is none of {', '.join(PARQUET + JSON_LINES + TOKENS)}.")
         if not here:
-            raise InputError(f"{name}: {given!r} holds no file of Parquet, JSON Lines or tokens.")
+            raise InputError(
+                f"{name}: {given!r} holds no file of Parquet, JSON Lines or tokens, seen from {Path.cwd()}. "
+                "'opencoder clean FOLDER --out cleaned' makes cleaned/kept of a folder of code."
+            )
         found += here
     return list(dict.fromkeys(found))
 
