@@ -16,7 +16,19 @@ CORPUS, TRANSFORM, FILTERS = "01-collect-and-preprocess", "04-transform", "05-he
 SAMPLING = "06-sampling"
 STAGES = ("preprocess", "exact", "fuzzy", "transform", "filter", "sample")
 RECORD_FIELDS = ("profile", "device", "date", "commit", "seconds", "claims")
-CLAIM_FIELDS = ("key", "what", "reported", "measured", "unit", "section", "status", "outcome", "because", "seeds")
+CLAIM_FIELDS = (
+    "chapter",
+    "key",
+    "what",
+    "reported",
+    "measured",
+    "unit",
+    "section",
+    "status",
+    "outcome",
+    "because",
+    "seeds",
+)
 
 
 def chapter_records(project: Project, cards: list[Card]) -> dict[str, dict]:
@@ -117,21 +129,23 @@ def scoreboard(project: Project, cards: list[Card], records: dict[str, dict]) ->
             f"[Chapter {card.name[:2]}](../notebooks/{card.path.name}), seed {record['seed']}, "
             f"{plain(record['device'])}, {record['seconds']:,.0f} s.\n"
         )
-        lines.append(_claims(record["claims"], recorded) if record["claims"] else "This chapter makes no claim.\n")
+        claims = record["claims"]
+        lines.append(_claims(card.name, claims, recorded) if claims else "This chapter makes no claim.\n")
     lines.append("## Recorded runs\n")
     lines.append(_provenance(recorded))
+    lines += [_told(record) for record in recorded]
     return "\n".join(lines)
 
 
-def _claims(claims: list[dict], recorded: list[dict]) -> str:
-    beside = any(_of(record, claim["key"]) for record in recorded for claim in claims)
+def _claims(chapter: str, claims: list[dict], recorded: list[dict]) -> str:
+    beside = any(_of(record, chapter, claim["key"]) for record in recorded for claim in claims)
     rows = []
     for claim in claims:
         paper = f"{unbroken(claim['reported'], claim['unit'])} ({plain(claim['section'])}, {claim['status']})"
         others = [
             f"{value_text(found)} ({plain(record['profile'])}, {plain(record['date'])}: {plain(found['outcome'])})"
             for record in recorded
-            if (found := _of(record, claim["key"]))
+            if (found := _of(record, chapter, claim["key"]))
         ]
         row = [plain(claim["what"]), paper, value_text(claim), outcome_text(claim["outcome"]), plain(claim["because"])]
         rows.append([*row[:3], "; ".join(others) or "–", *row[3:]] if beside else row)
@@ -139,8 +153,25 @@ def _claims(claims: list[dict], recorded: list[dict]) -> str:
     return table(head, rows)
 
 
-def _of(record: dict, key: str) -> dict | None:
-    return next((claim for claim in record["claims"] if claim["key"] == key), None)
+def _of(record: dict, chapter: str, key: str) -> dict | None:
+    # Two chapters may set different measurements beside the same number of the paper.
+    return next((claim for claim in record["claims"] if (claim["chapter"], claim["key"]) == (chapter, key)), None)
+
+
+def _told(record: dict) -> str:
+    """What a recorded run measured and why its verdicts are what they are: its chapters may be long gone."""
+    rows = [
+        [
+            claim["chapter"][:2],
+            plain(claim["what"]),
+            value_text(claim),
+            outcome_text(claim["outcome"]),
+            plain(claim["because"]),
+        ]
+        for claim in record["claims"]
+    ]
+    head = ["Chapter", "Quantity", "Recorded run", "Verdict", "Because"]
+    return f"### {plain(record['profile'])}, {plain(record['date'])}\n\n{table(head, rows)}"
 
 
 def _provenance(recorded: list[dict]) -> str:

@@ -109,15 +109,26 @@ def test_the_scoreboard_sets_the_run_beside_the_paper(project, cards, records):
 
 
 def test_recorded_runs_stand_beside_this_one(project, cards, records):
-    write_json(project.root / "book/records/gpu.json", RECORD | {"claims": [CLAIM | {"measured": 0.2, "seeds": 8}]})
+    claim = CLAIM | {"chapter": "01-count", "measured": 0.2, "seeds": 8}
+    write_json(project.root / "book/records/gpu.json", RECORD | {"claims": [claim]})
     page = pages.scoreboard(project, cards, records)
     assert "| Quantity | Paper | This run | Recorded runs | Verdict | Because |" in page
     assert "20\N{NO-BREAK SPACE}\\% (n = 8) (gpu, 2026\\-11\\-21: not comparable at this size)" in page
     assert r"| gpu | Big GPU | 2026\-11\-21 | abcdef012345 | 01: 4,321 | 1 |" in page
+    told = page[page.index("### gpu, 2026\\-11\\-21") :]
+    assert r"| 01 | share of exact duplicates | 20" in told
+    assert r"packages \| are \*curated\*" in told
+
+
+def test_a_recorded_run_of_another_chapter_stands_beside_no_claim_of_this_one(project, cards, records):
+    claim = CLAIM | {"chapter": "02-double", "measured": 0.2}
+    write_json(project.root / "book/records/gpu.json", RECORD | {"claims": [claim]})
+    page = pages.scoreboard(project, cards, records)
+    assert "| Quantity | Paper | This run | Verdict | Because |" in page
 
 
 def test_a_record_that_lacks_something_is_named(project, cards, records):
-    claim = {name: value for name, value in CLAIM.items() if name != "because"}
+    claim = {name: value for name, value in CLAIM.items() if name != "because"} | {"chapter": "01-count"}
     write_json(project.root / "book/records/gpu.json", {"profile": "gpu", "claims": [claim]})
     with pytest.raises(InputError, match=r"gpu\.json lacks device, date, commit, seconds, claims\[0\]\.because"):
         pages.scoreboard(project, cards, records)
