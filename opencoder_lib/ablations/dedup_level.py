@@ -39,7 +39,7 @@ NAME, HELD_OUT = "dedup-level", "other projects"
 ARMS = {
     FILE: "one file of each family of near-duplicates",
     REPO: "one repository of each family of near-duplicates",
-    DISTINCT: "as many files, as large and with the same comments as repository level leaves, each of another original",
+    DISTINCT: "about as many files and bytes as repository level leaves, the same comments, each of another original",
     REPO_CHUNK: "what repository level leaves, without repeated chunks",
     CHUNK: "without repeated chunks",
     NONE: "all forks",

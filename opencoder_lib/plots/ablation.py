@@ -132,5 +132,5 @@ def signature(training: pl.DataFrame, held_out: pl.DataFrame, metric: str):
     ax.set_ylim(top=top)
     ax.set_xlabel("training loss minus the baseline's (nats a token)")
     ax.set_ylabel(f"{metric} minus the baseline's\n(bits per byte)")
-    ax.legend(fontsize="small")
+    ax.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
     return figure, f"Change of training loss against change of {metric}, arms against the baseline: {'; '.join(told)}."

@@ -28,5 +28,5 @@ def changes(table: pl.DataFrame, baseline: str):
     ax.set_yticks(range(len(sets)), sets)
     ax.set_ylim(len(sets) - 0.5, -0.5)
     ax.set_xlabel(f"bits per byte minus those of {baseline}")
-    ax.legend(fontsize="small")
+    ax.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
     return figure, f"Change in bits per byte against {baseline}. {'; '.join(told)}."
