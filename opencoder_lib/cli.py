@@ -136,14 +136,18 @@ def serve(
 
 
 @app.command(epilog="Example:  **opencoder record --profile study --only 16,17,18**")
-def record(profile: Profile = "gpu", only: Only = None) -> None:
+def record(
+    profile: Profile = "gpu",
+    only: Only = None,
+    note: Annotated[str, typer.Option("--note", help="What a reader must know of this run.")] = "",
+) -> None:
     """Keep this profile's claims under book/records/, so that the scoreboard shows them beside later runs.
 
     With --only: those of the chapters named; without it every chapter must have run.
     """
     from opencoder_lib.book.verbs import keep_record
 
-    keep_record(profile, names_in(only))
+    keep_record(profile, names_in(only), note)
 
 
 @app.command(epilog="Example:  **opencoder strip && git diff notebooks/**")

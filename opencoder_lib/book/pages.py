@@ -70,7 +70,7 @@ def recorded_runs(root: Path) -> list[dict]:
     return sorted(found, key=lambda record: (record["date"], record["profile"]))
 
 
-def new_record(project: Project, cards: list[Card], date: str) -> dict[str, Any]:
+def new_record(project: Project, cards: list[Card], date: str, note: str = "") -> dict[str, Any]:
     """The results of these chapters in this profile as a record. Raises InputError when one of them has not run."""
     records = chapter_records(project, cards)
     if missing := [card.name for card in cards if card.name not in records]:
@@ -84,6 +84,7 @@ def new_record(project: Project, cards: list[Card], date: str) -> dict[str, Any]
     return {
         "profile": project.profile,
         "date": date,
+        "note": note,
         "device": ", ".join(sorted(accelerators or devices)),
         "commit": next((record["commit"] for record in reversed(list(records.values())) if record["commit"]), None),
         "seconds": {name: record["seconds"] for name, record in records.items()},
@@ -171,7 +172,8 @@ def _told(record: dict) -> str:
         for claim in record["claims"]
     ]
     head = ["Chapter", "Quantity", "Recorded run", "Verdict", "Because"]
-    return f"### {plain(record['profile'])}, {plain(record['date'])}\n\n{table(head, rows)}"
+    note = f"{plain(record['note'])}\n\n" if record.get("note") else ""
+    return f"### {plain(record['profile'])}, {plain(record['date'])}\n\n{note}{table(head, rows)}"
 
 
 def _provenance(recorded: list[dict]) -> str:

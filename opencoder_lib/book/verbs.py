@@ -104,10 +104,10 @@ def shown_path(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def keep_record(profile: str, only: list[str]) -> None:
+def keep_record(profile: str, only: list[str], note: str = "") -> None:
     """Write the claims of the profile's chapters to book/records/<profile>-<date>.json.
 
-    only: these chapters by number or name; the name of the file then ends with their numbers.
+    only: these chapters by number or name; the name of the file then ends with their numbers. note: shown beside it.
     """
     from opencoder_lib.book.pages import new_record
 
@@ -115,7 +115,7 @@ def keep_record(profile: str, only: list[str]) -> None:
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     cards = read_cards(project.root)
     chosen = sorted({find_card(cards, name).name for name in only})
-    record = new_record(project, [card for card in cards if not only or card.name in chosen], today)
+    record = new_record(project, [card for card in cards if not only or card.name in chosen], today, note)
     name = "-".join([profile, today, *(chapter[:2] for chapter in chosen)])
     path = project.root / "book" / "records" / f"{name}.json"
     write_json(path, record)

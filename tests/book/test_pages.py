@@ -110,11 +110,12 @@ def test_the_scoreboard_sets_the_run_beside_the_paper(project, cards, records):
 
 def test_recorded_runs_stand_beside_this_one(project, cards, records):
     claim = CLAIM | {"chapter": "01-count", "measured": 0.2, "seeds": 8}
-    write_json(project.root / "book/records/gpu.json", RECORD | {"claims": [claim]})
+    write_json(project.root / "book/records/gpu.json", RECORD | {"claims": [claim], "note": "a *cold* start"})
     page = pages.scoreboard(project, cards, records)
     assert "| Quantity | Paper | This run | Recorded runs | Verdict | Because |" in page
     assert "20\N{NO-BREAK SPACE}\\% (n = 8) (gpu, 2026\\-11\\-21: not comparable at this size)" in page
     assert r"| gpu | Big GPU | 2026\-11\-21 | abcdef012345 | 01: 4,321 | 1 |" in page
+    assert r"a \*cold\* start" in page
     told = page[page.index("### gpu, 2026\\-11\\-21") :]
     assert r"| 01 | share of exact duplicates | 20" in told
     assert r"packages \| are \*curated\*" in told
