@@ -46,8 +46,8 @@ ARMS = {
     ORIGINALS: "what file level would leave if it missed no copy",
     REPEATED: "as little distinct text as the repository arm reads, in equal passes",
 }
-# How far repository minus file level scattered over the seeds of our own first runs of the toy profile.
-PAIRED_SD = 0.03
+# How far repository minus file level scattered over the eight seeds of the study; the control scattered by 0.012.
+PAIRED_SD = 0.04
 # What is held against what where a level is judged by the planted truth.
 KINDS = {FILE: "family", REPO: "repo_family"}
 SAMPLE_FILES, TOKENIZER_BYTES = 200, 4_000_000

@@ -17,7 +17,7 @@ from opencoder_lib.train.model import find_shape
 
 REFINED, UNFILTERED, FEWER = "refined", "unfiltered", "fewer clean tokens"
 CLEAN, JUNK = "clean share of unfiltered", "removed by a rule"
-# How far paired differences scattered over three seeds of 320 steps.
+# How far paired differences scattered over the eight seeds of the study.
 PAIRED_SD = 0.01
 
 
