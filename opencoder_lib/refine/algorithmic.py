@@ -26,8 +26,25 @@ FUNCTIONS = {
     **{name: pl.String for name in ("doc_id", "repo", "path", "license", "name", "text")},
     "n_bytes": pl.Int64,
 }
-BUILTINS = frozenset(dir(builtins))
 LOGIC = (ast.For, ast.While, ast.If, ast.IfExp, ast.comprehension)
+
+
+def builtin_names() -> frozenset[str]:
+    """Names that Python itself brings, the same in a notebook, a script and a shell.
+
+    Notebooks put `display` beside them, the module site `exit`, gettext `_`. What begins with an underscore is left
+    out: a function that asks for its module's name or imports by hand needs more than itself.
+    """
+    return frozenset(
+        name
+        for name, value in vars(builtins).items()
+        if not name.startswith("_")
+        and type(value).__module__ == "builtins"
+        and getattr(value, "__module__", "builtins") in ("builtins", "io", "_io")
+    )
+
+
+BUILTINS = builtin_names()
 
 
 def keyword_hits(files: pl.DataFrame, keywords: Sequence[str] = KEYWORDS, ignore_case: bool = True) -> pl.DataFrame:

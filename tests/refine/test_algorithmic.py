@@ -1,6 +1,8 @@
 """The algorithmic corpus: what the paper's keywords find, and the rule that stands in where they find nothing."""
 
+import builtins
 import re
+from _sitebuiltins import Quitter
 
 import polars as pl
 import pytest
@@ -9,7 +11,15 @@ from hypothesis import strategies as st
 
 from opencoder_lib.errors import ConfigError
 from opencoder_lib.files import new_files
-from opencoder_lib.refine.algorithmic import KEYWORDS, count_keywords, documented_functions, functions_of, keyword_hits
+from opencoder_lib.refine.algorithmic import (
+    BUILTINS,
+    KEYWORDS,
+    builtin_names,
+    count_keywords,
+    documented_functions,
+    functions_of,
+    keyword_hits,
+)
 
 CLIP = '''def clip(value, low=0, high=10):
     """The nearest number within the limits."""
@@ -156,3 +166,21 @@ def test_the_first_look_at_a_file_misses_no_docstring(quotes):
     end = quotes.removeprefix("r")
     text = CLIP.replace('"""The', f"{quotes}The").replace('limits."""', f"limits.{end}")
     assert documented_functions(files_of(text))["text"].to_list() == [text]
+
+
+def test_what_a_shell_puts_beside_the_builtins_does_not_count(monkeypatch):
+    # As IPython, site and gettext do.
+    for name, value in {
+        "display": clip_of_a_shell,
+        "__IPYTHON__": True,
+        "leave": Quitter("leave", ""),
+        "_": str,
+    }.items():
+        monkeypatch.setattr(builtins, name, value, raising=False)
+    assert builtin_names() == BUILTINS
+    assert {"len", "open", "ValueError", "sorted", "NotImplemented"} <= BUILTINS
+    assert not {"display", "exit", "_", "__name__"} & BUILTINS
+
+
+def clip_of_a_shell():
+    """A function of another module than builtins."""
