@@ -106,8 +106,8 @@ def test_a_configuration_becomes_a_model_that_transformers_loads(place, capsys):
     assert [row["step"] for row in read_log(place / "out/log.jsonl", "saved")] == [3, 6, 9, 12]
 
 
-def test_held_out_repositories_are_not_trained_on(place):
-    run()
+def trained_and_measured(place):
+    """The texts that a run's tokens hold, and those it is measured on."""
     tokenizer = load_tokenizer(next(place.glob("out/tokens/tokenizer-*.json")))
     trained = {
         t for path in place.glob("out/tokens/*.safetensors") for t in unpack(open_tokens(path).tokens, tokenizer)
@@ -117,6 +117,21 @@ def test_held_out_repositories_are_not_trained_on(place):
         for path in place.glob("out/tokens/*.held-out.jsonl")
         for line in path.read_text().splitlines()
     }
+    return trained, measured
+
+
+def test_a_corpus_of_no_repositories_is_measured_on_single_texts_and_says_so(place, capsys):
+    (place / "code.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts("code", 40)))
+    run("data.sources={code = {paths = ['code.jsonl'], weight = 1}}")
+    assert "note: the corpus names no repositories, so 0.3 of its single texts are held out" in capsys.readouterr().out
+    trained, measured = trained_and_measured(place)
+    assert measured
+    assert trained.isdisjoint(measured)
+
+
+def test_held_out_repositories_are_not_trained_on(place):
+    run()
+    trained, measured = trained_and_measured(place)
     everything = texts("code", 40) + texts("task", 20)
     assert trained.isdisjoint(measured)
     assert trained < set(everything)

@@ -82,8 +82,9 @@ class Source:
 class HeldOut:
     """[data.held_out]: text that is measured and never trained on.
 
-    frac: share of the repositories, drawn by hash of the name; or paths: files of their own. max_bytes: how much of it
-    is read at each measurement; the rest of these repositories is left out all the same.
+    frac: share of the repositories, drawn by hash of the name, at least one; of single texts where fewer than two
+    repositories are named. Or paths: files of their own. max_bytes: how much of it is read at each measurement; the
+    rest of what is held out is left out all the same.
     """
 
     frac: float | None = None

@@ -24,9 +24,10 @@ from opencoder_lib.durable import explained, replace_durably
 from opencoder_lib.errors import ConfigError, CorruptArtifact, InputError
 from opencoder_lib.train.job import texts
 from opencoder_lib.train.job.config import Config, HeldOut
+from opencoder_lib.train.job.drawing import Drawing, find_drawing
 from opencoder_lib.train.job.joined import Joined
 from opencoder_lib.train.job.sample import Sample, num_bytes, text_hash
-from opencoder_lib.train.job.texts import Row, read_rows
+from opencoder_lib.train.job.texts import read_rows
 from opencoder_lib.train.packing import TokenFile, open_tokens, write_tokens
 from opencoder_lib.train.tokenizer import fingerprint, load_tokenizer, train_tokenizer
 
@@ -87,6 +88,8 @@ class Preparation:
             # Of a process that was killed; no other one is at work here.
             for leftover in self.folder.glob(".*.partial"):
                 leftover.unlink()
+        if self._drawing and self._drawing.note:
+            say(f"note: {self._drawing.note}")
         tokenizer = self.tokenizer(say)
         todo = [part for part in self._of_text() if not self._is_done(part, tokenizer)]
         for number, part in enumerate(todo, 1):
@@ -163,10 +166,21 @@ class Preparation:
         held_out = self.config.data.held_out
         return held_out if held_out is not None and held_out.frac is not None else None
 
+    @cached_property
+    def _drawing(self) -> Drawing | None:
+        """How held-out documents are drawn; None where they are files of their own."""
+        if (held_out := self._frac()) is None:
+            return None
+        files = ((part, file) for part in self._of_text() for file in part.files)
+        rows = (row for part, file in files for row in read_rows(file, part.text_column, held_out.repo_column))
+        return find_drawing(rows, held_out.frac, held_out.seed)
+
     def _held_out_key(self) -> Any:
         held_out = self.config.data.held_out
-        if held_out is None or held_out.frac is not None:
-            return held_out and asdict(held_out)
+        if held_out is None:
+            return None
+        if self._drawing:
+            return asdict(held_out) | self._drawing.key()
         return [asdict(held_out), texts.identity_of(self._measured_files)]
 
     @cached_property
@@ -200,10 +214,11 @@ class Preparation:
 
     def _rows(self, part: Part, sample: Sample | None = None) -> Iterator[str]:
         """The texts of a part that are trained on; those held out go into `sample`."""
-        held_out, frac = self.config.data.held_out, self._frac()
+        drawing = self._drawing
+        column = self.config.data.held_out.repo_column if drawing else None
         for path in part.files:
-            for row in read_rows(path, part.text_column, held_out.repo_column if frac else None):
-                if frac and _is_held_out(row, frac):
+            for row in read_rows(path, part.text_column, column):
+                if drawing and drawing.holds_out(row):
                     if sample:
                         sample.add(row.text)
                 elif not self._measured_files or text_hash(row.text) not in self._measured_texts:
@@ -243,8 +258,8 @@ class Preparation:
             sample.add(text)
         if not (chosen := sample.texts()):
             raise ConfigError(
-                "data.held_out holds out nothing: no repository was drawn, or no row names one. "
-                "Raise frac, look at repo_column, or name files by paths."
+                "data.held_out holds out nothing: no text was drawn, or those drawn are empty. "
+                "Raise frac, or name files by paths."
             )
         return chosen
 
@@ -305,11 +320,6 @@ def _grouped(files: Sequence[Path]) -> Iterator[list[Path]]:
             group, size = [], 0
     if group:
         yield group
-
-
-def _is_held_out(row: Row, held_out: HeldOut) -> bool:
-    # Whole repositories: files of one project share names and habits.
-    return row.repo is not None and seeds.hash_share(f"held-out {held_out.seed}", row.repo) < held_out.frac
 
 
 def _empty(path: Path) -> Path:
