@@ -58,6 +58,7 @@ def ablate(
         raise ConfigError(f"There is no experiment {name!r}.{did_you_mean(name, EXPERIMENTS)}")
     out = out or project_root() / "build" / profile / "ablations" / name
     seeds = range(num_seeds)
+    print(f"Making the data of all arms for {num_seeds} seed{'s' * (num_seeds > 1)} …", flush=True)
     design = import_module(EXPERIMENTS[name]).order(StoredCorpus(profile), seeds)
     if arms:
         design = design.only(arms_named(arms, design.arms))
