@@ -2,8 +2,10 @@ import gzip
 import json
 import os
 import re
+import shutil
 import signal
 import socket
+import sys
 from itertools import count
 
 import polars as pl
@@ -18,6 +20,7 @@ from opencoder_lib.train.identity import OtherRun
 from opencoder_lib.train.job import command, outlook, telling
 from opencoder_lib.train.job.command import train
 from opencoder_lib.train.job.log import read_log
+from opencoder_lib.train.job.telling import progress_line
 from opencoder_lib.train.loop import TrainingDiverged
 from opencoder_lib.train.packing import open_tokens, unpack
 from opencoder_lib.train.tokenizer import load_tokenizer
@@ -127,6 +130,27 @@ def test_a_corpus_of_no_repositories_is_measured_on_single_texts_and_says_so(pla
     trained, measured = trained_and_measured(place)
     assert measured
     assert trained.isdisjoint(measured)
+
+
+def test_a_source_is_tokenised_again_when_another_one_brings_repositories_to_draw_from(place):
+    rows = [{"text": text, "repo": "r7"} for text in texts("code", 40)]
+    (place / "code.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    run("data.sources={code = {paths = ['code.jsonl'], weight = 1}}")
+    shutil.copy(next(place.glob("out/tokens/tokenizer-*.json")), place / "tokenizer.json")
+    tokenizer = load_tokenizer(place / "tokenizer.json")
+    run("tokenizer={path = 'tokenizer.json'}", fresh=True)
+    sizes = {len(unpack(open_tokens(path).tokens, tokenizer)) for path in place.glob("out/tokens/code-*.safetensors")}
+    # About 0.7 of the 40 by single texts at first; then, of ten repositories, r7 is trained on whole.
+    assert len(sizes) == 2
+    assert max(sizes) == 40
+
+
+@pytest.mark.parametrize(("is_terminal", "said"), [(True, "\n"), (False, "")])
+def test_what_breaks_off_a_line_that_is_kept_up_to_date_speaks_on_the_next(is_terminal, said, monkeypatch, capsys):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: is_terminal)
+    with pytest.raises(KeyboardInterrupt), progress_line():
+        raise KeyboardInterrupt
+    assert capsys.readouterr().out == said
 
 
 def test_held_out_repositories_are_not_trained_on(place):
