@@ -42,7 +42,7 @@ class HeldOut:
 
 
 def hold_out_repositories(n_bytes: Mapping[str, int], frac: float, seed: int) -> list[str]:
-    """Names of repositories set aside for evaluation: at least `frac` of all repositories, drawn by hash of the name.
+    """Names of repositories set aside for evaluation: `frac` of all repositories, rounded, drawn by hash of the name.
 
     Whole repositories, because files of one project share names and habits: a held-out file of a known project
     would measure memory. Raises ConfigError unless both sides get at least one repository.

@@ -38,11 +38,13 @@ def find_drawing(rows: Iterable[Row], frac: float, seed: int) -> Drawing:
     lowest hash is held out; with fewer than two repositories there is nothing to draw, and single texts are held out.
     """
     places: dict[str, float] = {}
+    sides = set()
     for row in rows:
         if row.repo is None or row.repo in places:
             continue
         places[row.repo] = _place(seed, row.repo)
-        if min(places.values()) < frac <= max(places.values()):
+        sides.add(places[row.repo] < frac)
+        if len(sides) == 2:
             return Drawing(seed, frac)
     if len(places) < 2:
         note = (
